@@ -1,0 +1,11 @@
+# The compile settings shared by every target of the project.
+add_library(abyssal_options INTERFACE)
+target_include_directories(abyssal_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/lib
+                                                     ${CMAKE_SOURCE_DIR}/include)
+target_compile_options(abyssal_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                                 -Werror -ffp-contract=off)
+if(ABYSSAL_SANITIZE)
+  target_compile_options(abyssal_options INTERFACE -fsanitize=${ABYSSAL_SANITIZE} -fno-omit-frame-pointer
+                                                   -fno-sanitize-recover=all)
+  target_link_options(abyssal_options INTERFACE -fsanitize=${ABYSSAL_SANITIZE})
+endif()

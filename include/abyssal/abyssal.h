@@ -1,0 +1,521 @@
+/* abyssal.h - the whole C API of libabyssal.
+ *
+ * Copyright 2026 the Abyssal authors. SPDX-License-Identifier: Apache-2.0
+ *
+ * This header is the specification. Rules that hold for every function:
+ *
+ * Status.    Every function that can fail returns aby_status: 0 is success, errors are negative and their codes never
+ *            change. After an error aby_last_error() describes it on the calling thread, all out parameters are
+ *            untouched, nothing needs cleaning up, and every object stays usable or can be destroyed.
+ *            The library never aborts, exits, prints, throws across this boundary or installs a signal handler.
+ * Out.       Out parameters come first. "out" must not be NULL unless the function says so.
+ * Text.      Text in is UTF-8. Text out is bytes and a length written into the caller's memory. Functions that fill
+ *            an array (out, capacity, out_count) write at most capacity elements and set *out_count to the number
+ *            there are; a result larger than capacity means that the array was cut. out may be NULL when capacity is 0.
+ * Structs.   Every struct starts with struct_size and is filled by its init function, called with sizeof(struct).
+ *            Structs only ever grow at the end. A struct larger than the library knows is refused with
+ *            ABY_ERROR_STRUCT_SIZE.
+ * Handles.   Handles are opaque and reference counted inside: a child keeps its parents alive, so the order of
+ *            destruction never matters. Destroy functions accept NULL.
+ * Pointers.  A returned pointer is borrowed; the comment says until when it is valid.
+ * Threads.   Said per type below. Any handle may be destroyed from any thread, once.
+ *
+ * Shapes are written [rows, columns], row-major, in the alphabet: b batch, s sequence, h heads, d head size, e experts,
+ * k top-k, v vocabulary.
+ */
+#ifndef ABYSSAL_ABYSSAL_H
+#define ABYSSAL_ABYSSAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(ABYSSAL_STATIC)
+#define ABY_API
+#elif defined(_WIN32)
+#if defined(ABYSSAL_BUILDING)
+#define ABY_API __declspec(dllexport)
+#else
+#define ABY_API __declspec(dllimport)
+#endif
+#else
+#define ABY_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- version, status and error text */
+
+/** Result of a call: ABY_OK or one of the negative codes below. Codes are pinned forever. */
+typedef int32_t aby_status;
+enum {
+  ABY_OK = 0,
+  ABY_ERROR_INTERNAL = -1,         /**< A bug in Abyssal. Please report the text. */
+  ABY_ERROR_INVALID_ARGUMENT = -2, /**< NULL, out of range, or a contradiction between arguments. */
+  ABY_ERROR_STRUCT_SIZE = -3,      /**< struct_size is zero or larger than this library knows. */
+  ABY_ERROR_NO_MEMORY = -4,        /**< Host or device memory is exhausted. */
+  ABY_ERROR_NOT_FOUND = -5,        /**< A file, tensor, backend or device does not exist. */
+  ABY_ERROR_IO = -6,               /**< The operating system could not read or map a file. */
+  ABY_ERROR_FORMAT = -7,           /**< A file is damaged, truncated or contradicts itself. */
+  ABY_ERROR_UNSUPPORTED = -8,      /**< Valid, but this build cannot do it (architecture, dtype, option). */
+  ABY_ERROR_CANCELLED = -9,        /**< Cancelled by the caller. State is as before the call. */
+  ABY_ERROR_BUSY = -10,            /**< The object is in use by a call on another thread. */
+  ABY_ERROR_CONTEXT_FULL = -11,    /**< The tokens do not fit into the context or the cache. */
+  ABY_ERROR_TEMPLATE = -12,        /**< The chat template, or the messages given to it, are in error. */
+  ABY_ERROR_ENCODING = -13,        /**< Text is not valid UTF-8. */
+  ABY_ERROR_STATE = -14,           /**< The object is not in a state that allows this call. */
+  ABY_ERROR_DEVICE = -15           /**< The backend or its device failed. */
+};
+
+#define ABY_VERSION_MAJOR 0
+#define ABY_VERSION_MINOR 1
+#define ABY_VERSION_PATCH 0
+
+/** Version of the library that is loaded, as major * 10000 + minor * 100 + patch. Since 0.1. */
+ABY_API uint32_t aby_version(void);
+
+/** Version as text, such as "0.1.0". The pointer is valid while the library is loaded. Since 0.1. */
+ABY_API const char *aby_version_string(void);
+
+/** Name of a status, such as "ABY_ERROR_FORMAT"; "ABY_ERROR_UNKNOWN" for a code that is not known. The pointer is
+ *  valid while the library is loaded. Since 0.1. */
+ABY_API const char *aby_status_name(aby_status status);
+
+/** Text of the calling thread's last error: what was wrong, where, and what was expected. Never NULL; "" when no call
+ *  on this thread has failed. Valid until the next failing call on this thread. Since 0.1. */
+ABY_API const char *aby_last_error(void);
+
+/* ---------------------------------------------------------------- element types */
+
+/** Element type of a tensor. */
+typedef int32_t aby_dtype;
+enum {
+  ABY_DTYPE_AUTO = 0, /**< In options: the library chooses. Never an array's type. */
+  ABY_DTYPE_F32 = 1,
+  ABY_DTYPE_F16 = 2,
+  ABY_DTYPE_BF16 = 3,
+  ABY_DTYPE_F8_E4M3 = 4, /**< 4 exponent bits, 3 mantissa bits, no infinity. */
+  ABY_DTYPE_F8_E8M0 = 5, /**< A power of two: scales of newer fp8 checkpoints. */
+  ABY_DTYPE_I8 = 6,
+  ABY_DTYPE_U8 = 7,
+  ABY_DTYPE_I32 = 8,
+  ABY_DTYPE_I64 = 9
+};
+
+/** Most dimensions of a tensor. */
+#define ABY_MAX_RANK 4
+
+/** A named tensor in the caller's memory, row-major and contiguous. */
+typedef struct aby_tensor {
+  uint32_t struct_size;
+  aby_dtype dtype;
+  const char *name; /**< As the published checkpoints name it, e.g. "model.norm.weight". */
+  const void *data;
+  uint64_t bytes; /**< Size of data: must equal the elements times their size. */
+  uint32_t rank;  /**< 1 to ABY_MAX_RANK. */
+  uint32_t reserved;
+  int64_t shape[ABY_MAX_RANK];
+} aby_tensor;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_tensor_init(aby_tensor *out, size_t struct_size);
+
+/** A borrowed, read-only, row-major array in the library's memory. */
+typedef struct aby_array {
+  uint32_t struct_size;
+  aby_dtype dtype; /**< ABY_DTYPE_F32 or ABY_DTYPE_I32. */
+  const void *data;
+  uint32_t rank;
+  uint32_t reserved;
+  int64_t shape[ABY_MAX_RANK];
+} aby_array;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_array_init(aby_array *out, size_t struct_size);
+
+/* ---------------------------------------------------------------- backends and devices */
+
+/** What a backend offers. */
+typedef struct aby_backend_info {
+  uint32_t struct_size;
+  uint32_t device_count; /**< Devices that aby_device_open accepts; 0 when the hardware is missing. */
+  const char *name;      /**< "cpu", "reference", ... Valid while the library is loaded. */
+} aby_backend_info;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_backend_info_init(aby_backend_info *out, size_t struct_size);
+
+/** Number of backends built into the library, best first. Since 0.1. */
+ABY_API aby_status aby_backend_count(size_t *out);
+
+/** Describes the backend at index, 0 to count - 1. Since 0.1. */
+ABY_API aby_status aby_backend_info_get(aby_backend_info *out, size_t index);
+
+/** A device of a backend, with its worker threads or streams. Any thread may use it; calls that run work on one
+ *  device from several threads are served one after the other. */
+typedef struct aby_device aby_device;
+
+/** Options of aby_device_open. */
+typedef struct aby_device_options {
+  uint32_t struct_size;
+  uint32_t index;      /**< Which of the backend's devices; 0 is the first. */
+  const char *backend; /**< NULL: the best one present. Else a name, or the path of a backend module (it holds a '/'). */
+  uint32_t threads;    /**< Worker threads of a CPU backend, the calling thread included; 0: one per core. */
+  uint32_t reserved;
+} aby_device_options;
+
+/** Fills *out with the defaults. Since 0.1. */
+ABY_API aby_status aby_device_options_init(aby_device_options *out, size_t struct_size);
+
+/** Opens a device. options may be NULL for the defaults.
+ *  ABY_ERROR_NOT_FOUND: no such backend or device; the text lists those that there are. Since 0.1. */
+ABY_API aby_status aby_device_open(aby_device **out, const aby_device_options *options);
+
+/** What a device is. Strings are valid while the device lives. */
+typedef struct aby_device_info {
+  uint32_t struct_size;
+  uint32_t threads;    /**< Worker threads, the calling one included; 0 for a device that has none. */
+  const char *backend; /**< Name of its backend. */
+  const char *name;    /**< Such as the processor's model name. */
+  const char *isa;     /**< Instruction sets in use, such as "avx2 avx512 avx512_bf16". */
+  uint64_t memory_bytes; /**< Memory of the device in all; 0 if unknown. */
+} aby_device_info;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_device_info_init(aby_device_info *out, size_t struct_size);
+
+/** Describes a device. Since 0.1. */
+ABY_API aby_status aby_device_info_get(aby_device_info *out, const aby_device *device);
+
+/** Releases the caller's reference. NULL is ignored. Since 0.1. */
+ABY_API void aby_device_destroy(aby_device *device);
+
+/* ---------------------------------------------------------------- models */
+
+/** A checkpoint, its weights prepared on a device, and the pool of cache blocks that its sequences share.
+ *  Immutable but for aby_model_update, and shared: any thread may call any function on it at any time. */
+typedef struct aby_model aby_model;
+
+/** What aby_model_open is doing. */
+typedef int32_t aby_stage;
+enum { ABY_STAGE_READ = 0, /**< Reading headers. */ ABY_STAGE_WEIGHTS = 1 /**< Preparing weights. */ };
+
+/** Progress of aby_model_open: done of total bytes in a stage. Called on the thread that opens. A result other than
+ *  0 cancels: the call returns ABY_ERROR_CANCELLED. Must not call back into the library with this model. */
+typedef int32_t (*aby_progress_fn)(void *context, aby_stage stage, uint64_t done, uint64_t total);
+
+/** Options of aby_model_plan, aby_model_open and aby_model_open_tensors. */
+typedef struct aby_model_options {
+  uint32_t struct_size;
+  uint32_t threads;     /**< When device is NULL: worker threads; 0: one per core. */
+  aby_device *device;   /**< Where to run; NULL: one is opened from backend and threads. */
+  const char *backend;  /**< When device is NULL: as in aby_device_options. */
+  aby_dtype activations; /**< F32 (default), or BF16: faster on processors that multiply it. */
+  aby_dtype cache_dtype; /**< Type of cached rows: AUTO (that of activations), F32, or BF16. */
+  uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
+                              context and 32768. Rounded up to whole blocks of 64. */
+  uint32_t absorb_below; /**< MLA attention runs in its absorbed form for sequences that bring fewer new tokens than
+                              this, un-absorbed otherwise; 0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
+  uint32_t mtp;          /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
+  const char *tokenizer; /**< Folder with tokenizer.json and tokenizer_config.json; NULL: the checkpoint's own. */
+  aby_progress_fn progress; /**< May be NULL. */
+  void *progress_context;
+} aby_model_options;
+
+/** Fills *out with the defaults. Since 0.1. */
+ABY_API aby_status aby_model_options_init(aby_model_options *out, size_t struct_size);
+
+/** Memory that a model will need, and its sizes, known before any weight is read. */
+typedef struct aby_model_plan {
+  uint32_t struct_size;
+  uint32_t layers;
+  uint64_t parameters;        /**< All weights, without the MTP layer unless it was asked for. */
+  uint64_t active_parameters; /**< Weights that one token uses, embedding and head not counted. */
+  uint64_t file_bytes;        /**< Bytes of the checkpoint's tensors that will be used. */
+  uint64_t weight_bytes;      /**< Memory of the prepared weights, mapped files included. */
+  uint64_t mapped_bytes;      /**< Part of weight_bytes that stays in the mapped files. */
+  uint64_t cache_bytes_per_token;
+  uint64_t cache_tokens;
+  uint64_t cache_bytes;   /**< Of the whole pool. */
+  uint64_t scratch_bytes; /**< Most temporary memory of one pass. */
+  uint64_t total_bytes;   /**< weight_bytes + cache_bytes + scratch_bytes. */
+} aby_model_plan;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_model_plan_init(aby_model_plan *out, size_t struct_size);
+
+/** Reads config and tensor headers of the checkpoint at path, checks that every tensor is there with the right shape,
+ *  and says what opening it would need. options may be NULL. Errors as aby_model_open. Since 0.1. */
+ABY_API aby_status aby_model_plan_get(aby_model_plan *out, const char *path, const aby_model_options *options);
+
+/** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json). options may be NULL.
+ *  A folder without tokenizer.json opens; text functions then return ABY_ERROR_STATE.
+ *  ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names file, tensor and offset),
+ *  ABY_ERROR_UNSUPPORTED (architecture), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
+ABY_API aby_status aby_model_open(aby_model **out, const char *path, const aby_model_options *options);
+
+/** Opens a model from arrays in memory. config_json is the text of a config.json; tensors are copied.
+ *  options->tokenizer may name a folder for text functions. Errors as aby_model_open. Since 0.1. */
+ABY_API aby_status aby_model_open_tensors(aby_model **out, const char *config_json, const aby_tensor *const *tensors,
+                                          size_t count, const aby_model_options *options);
+
+/** Replaces weights by the tensors given, by name; others stay. Shapes must be those of the model; the dtype may
+ *  differ. On success every sequence of this model is empty: caches made with the old weights are dropped.
+ *  ABY_ERROR_BUSY while an evaluation runs; ABY_ERROR_NOT_FOUND for a tensor that the model does not have. On any
+ *  error the model is unchanged. Since 0.1. */
+ABY_API aby_status aby_model_update(aby_model *model, const aby_tensor *const *tensors, size_t count);
+
+/** What a model is. Strings are valid while the model lives. */
+typedef struct aby_model_info {
+  uint32_t struct_size;
+  uint32_t layers;          /**< num_hidden_layers. */
+  const char *architecture; /**< model_type of the config: "deepseek_v3", "qwen2", ... */
+  const char *attention;    /**< "mla" or "gqa". */
+  const char *weight_types; /**< Types of the stored weights, such as "f8_e4m3 bf16 f32". */
+  uint32_t hidden_size;
+  uint32_t vocab_size;
+  uint32_t heads;
+  uint32_t kv_heads;     /**< Key-value heads of grouped-query attention; 0 for MLA. */
+  uint32_t kv_lora_rank; /**< 0 for grouped-query attention. */
+  uint32_t rope_dim;
+  uint32_t experts;       /**< n_routed_experts; 0 for dense models. */
+  uint32_t top_k;         /**< num_experts_per_tok. */
+  uint32_t context_length; /**< max_position_embeddings. */
+  uint32_t mtp_layers;     /**< MTP layers that are loaded. */
+  int32_t bos_token;       /**< -1 if there is none. */
+  uint32_t has_tokenizer;
+  uint32_t has_chat_template;
+  uint32_t reasons; /**< 1 if the vocabulary has the markers <think> and </think>. */
+  aby_dtype activations;
+  aby_dtype cache_dtype;
+  aby_model_plan plan; /**< As it was carried out. plan.struct_size is set. */
+} aby_model_info;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_model_info_init(aby_model_info *out, size_t struct_size);
+
+/** Describes a model. Since 0.1. */
+ABY_API aby_status aby_model_info_get(aby_model_info *out, const aby_model *model);
+
+/** The tokens that end a reply (eos_token_id of generation_config.json or config.json). Since 0.1. */
+ABY_API aby_status aby_model_eos_tokens(int32_t *out, size_t capacity, size_t *out_count, const aby_model *model);
+
+/** The device that the model runs on; a new reference, to be destroyed by the caller. Since 0.1. */
+ABY_API aby_status aby_model_device(aby_device **out, const aby_model *model);
+
+/** Releases the caller's reference. NULL is ignored. Since 0.1. */
+ABY_API void aby_model_destroy(aby_model *model);
+
+/* ---------------------------------------------------------------- text */
+
+/** Flags of aby_model_tokenize. */
+enum {
+  ABY_TOKENIZE_DEFAULT = 0,    /**< Markers of special tokens inside the text become those tokens. */
+  ABY_TOKENIZE_ADD_BOS = 1,    /**< Begin with the BOS token if the checkpoint asks for one and the text has none. */
+  ABY_TOKENIZE_PLAIN = 2       /**< Treat markers of special tokens as ordinary text (for text from strangers). */
+};
+
+/** Token ids of a text, equal to Hugging Face's. length is in bytes.
+ *  ABY_ERROR_ENCODING: invalid UTF-8; the text says at which byte. Since 0.1. */
+ABY_API aby_status aby_model_tokenize(int32_t *out, size_t capacity, size_t *out_count, const aby_model *model,
+                                      const char *text, size_t length, uint32_t flags);
+
+/** Flags of aby_model_detokenize. */
+enum { ABY_DETOKENIZE_DEFAULT = 0, ABY_DETOKENIZE_SKIP_SPECIAL = 1 /**< Leave special tokens out. */ };
+
+/** The exact bytes of tokens, not ended by NUL. A token may hold part of a UTF-8 character.
+ *  ABY_ERROR_INVALID_ARGUMENT: an id outside the vocabulary. Since 0.1. */
+ABY_API aby_status aby_model_detokenize(char *out, size_t capacity, size_t *out_length, const aby_model *model,
+                                        const int32_t *tokens, size_t count, uint32_t flags);
+
+/** Options of aby_model_render_chat. */
+typedef struct aby_chat_options {
+  uint32_t struct_size;
+  uint32_t add_generation_prompt; /**< Default 1: end with the marker that opens the assistant's turn. */
+  const char *tools_json;         /**< JSON array of tools as chat APIs describe them; NULL: none. */
+  const char *variables_json;     /**< JSON object of further template variables, e.g. {"thinking":true}; NULL: none. */
+  const char *chat_template;      /**< Used instead of the checkpoint's own; NULL: its own. */
+} aby_chat_options;
+
+/** Fills *out with the defaults. Since 0.1. */
+ABY_API aby_status aby_chat_options_init(aby_chat_options *out, size_t struct_size);
+
+/** Renders messages with the checkpoint's chat template, as Hugging Face renders them. messages_json is a JSON array
+ *  such as [{"role":"user","content":"Hi"}]. The text holds the BOS marker where the template writes it: tokenize it
+ *  without ABY_TOKENIZE_ADD_BOS. options may be NULL.
+ *  ABY_ERROR_TEMPLATE: the template failed, with its message and line; ABY_ERROR_STATE: no template. Since 0.1. */
+ABY_API aby_status aby_model_render_chat(char *out, size_t capacity, size_t *out_length, const aby_model *model,
+                                         const char *messages_json, size_t length, const aby_chat_options *options);
+
+/* ---------------------------------------------------------------- sequences */
+
+/** Tokens that were evaluated and their cache. One thread at a time; sequences of one model may run on different
+ *  threads. A call on a sequence that is in use returns ABY_ERROR_BUSY; aby_sequence_cancel may come from any thread. */
+typedef struct aby_sequence aby_sequence;
+
+/** An empty sequence. Since 0.1. */
+ABY_API aby_status aby_sequence_create(aby_sequence **out, aby_model *model);
+
+/** Which results aby_sequence_eval keeps. */
+enum {
+  ABY_KEEP_DEFAULT = 0,
+  ABY_KEEP_HIDDEN = 1,        /**< Hidden state after the final norm, of all tokens of this call. */
+  ABY_KEEP_HIDDEN_LAYERS = 2, /**< Also the embedding and every layer's output. */
+  ABY_KEEP_ROUTES = 4         /**< Experts and weights of each MoE layer. */
+};
+
+/** Options of aby_sequence_eval. */
+typedef struct aby_eval_options {
+  uint32_t struct_size;
+  uint32_t keep;     /**< ABY_KEEP_ flags. */
+  uint64_t logits;   /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
+  uint32_t mtp;      /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
+  uint32_t chunk;    /**< Tokens of one pass; 0: 512. */
+} aby_eval_options;
+
+/** Fills *out with the defaults. Since 0.1. */
+ABY_API aby_status aby_eval_options_init(aby_eval_options *out, size_t struct_size);
+
+/** Appends count tokens to the sequence and evaluates them. options may be NULL.
+ *  ABY_ERROR_INVALID_ARGUMENT: a token outside the vocabulary, or count is 0; ABY_ERROR_CONTEXT_FULL;
+ *  ABY_ERROR_CANCELLED. On error the sequence is as before, its outputs are gone. Since 0.1. */
+ABY_API aby_status aby_sequence_eval(aby_sequence *sequence, const int32_t *tokens, size_t count,
+                                     const aby_eval_options *options);
+
+/** Evaluates several different sequences of one model in shared passes: sequence i gets counts[i] tokens from
+ *  tokens[i]. The results equal those of each alone. Errors as aby_sequence_eval, and then no sequence has changed.
+ *  Since 0.1. */
+ABY_API aby_status aby_sequence_eval_batch(aby_sequence *const *sequences, const int32_t *const *tokens,
+                                           const size_t *counts, size_t count, const aby_eval_options *options);
+
+/** Results and cache contents of a sequence. */
+typedef int32_t aby_output;
+enum {
+  ABY_OUTPUT_LOGITS = 0,       /**< F32 [rows, vocab_size] of the last rows asked for; layer is ignored. */
+  ABY_OUTPUT_HIDDEN = 1,       /**< F32 [tokens, hidden_size]: layer -1 after the final norm; 0 the embedding; L the
+                                    output of layer L (1 to layers - 1); layers: as -1. */
+  ABY_OUTPUT_ROUTE_INDEX = 2,  /**< I32 [tokens, top_k] experts of MoE layer `layer` (0-based), ascending. */
+  ABY_OUTPUT_ROUTE_WEIGHT = 3, /**< F32 [tokens, top_k] in the order of the experts. */
+  ABY_OUTPUT_CACHE_C_KV = 4,   /**< F32 [length, kv_lora_rank]: cached latent rows of layer `layer`, all tokens. */
+  ABY_OUTPUT_CACHE_K_ROPE = 5, /**< F32 [length, rope_dim] after RoPE, interleaved order. */
+  ABY_OUTPUT_CACHE_K = 6,      /**< F32 [length, kv_heads, head_dim] after RoPE (grouped-query attention). */
+  ABY_OUTPUT_CACHE_V = 7,      /**< F32 [length, kv_heads, head_dim]. */
+  ABY_OUTPUT_MTP_LOGITS = 8,   /**< F32 [rows, vocab_size]: row r predicts the token after the next one. Row i belongs to
+                                    the pair (hidden state of token t, embedding of token t + 1). */
+  ABY_OUTPUT_MTP_HIDDEN = 9    /**< F32 [pairs, hidden_size] of the MTP layer, before its head's norm. */
+};
+
+/** Points *out at a result of the last evaluation, or at a copy of cached rows. The data is valid until the next
+ *  call on the sequence that changes it (eval, truncate, update of the model) or its destruction; for cache outputs
+ *  also only until the next cache output is asked for.
+ *  ABY_ERROR_STATE: this result was not kept or does not exist for this model. Since 0.1. */
+ABY_API aby_status aby_sequence_output(aby_array *out, aby_sequence *sequence, aby_output output, int32_t layer);
+
+/** Number of tokens evaluated. 0 after the model's weights were replaced. Since 0.1. */
+ABY_API aby_status aby_sequence_length(size_t *out, const aby_sequence *sequence);
+
+/** The tokens evaluated so far. Since 0.1. */
+ABY_API aby_status aby_sequence_tokens(int32_t *out, size_t capacity, size_t *out_count, const aby_sequence *sequence);
+
+/** Forgets all tokens from position length on. ABY_ERROR_INVALID_ARGUMENT if it is longer than the sequence.
+ *  The outputs of the last evaluation are gone. Since 0.1. */
+ABY_API aby_status aby_sequence_truncate(aby_sequence *sequence, size_t length);
+
+/** A second sequence with the same tokens. Cache blocks are shared until one of the two writes (copy on write).
+ *  Outputs are not carried over. Since 0.1. */
+ABY_API aby_status aby_sequence_fork(aby_sequence **out, const aby_sequence *sequence);
+
+/** Makes a running evaluation of the sequence return ABY_ERROR_CANCELLED soon; without one, does nothing.
+ *  May be called from any thread. Since 0.1. */
+ABY_API aby_status aby_sequence_cancel(aby_sequence *sequence);
+
+/** Releases the caller's reference. NULL is ignored. Since 0.1. */
+ABY_API void aby_sequence_destroy(aby_sequence *sequence);
+
+/* ---------------------------------------------------------------- generation */
+
+/** A reply being written onto a sequence, a step at a time. One thread at a time; aby_generation_cancel from any. */
+typedef struct aby_generation aby_generation;
+
+/** Options of aby_generation_create. */
+typedef struct aby_generation_options {
+  uint32_t struct_size;
+  uint32_t ignore_eos;   /**< Non-zero: end-of-sequence tokens do not end the reply. */
+  uint64_t max_tokens;   /**< Most new tokens; 0: as many as the context holds. */
+  float temperature;     /**< 0: greedy, ties to the lower id. Negative: the checkpoint's generation_config (1 if unset). */
+  float top_p;           /**< Keep the likeliest tokens of this total probability. 0: the checkpoint's (1 if unset). */
+  float min_p;           /**< Keep tokens at least this share as likely as the likeliest. 0: off. */
+  uint32_t top_k;        /**< Keep this many tokens. 0: the checkpoint's (all if unset). */
+  uint64_t seed;         /**< The same seed gives the same reply. */
+  const int32_t *stop_tokens; /**< Further tokens that end the reply; may be NULL. */
+  uint64_t stop_token_count;
+  uint32_t plain;        /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
+  uint32_t chunk;        /**< Prompt tokens of one step; 0: 512. */
+} aby_generation_options;
+
+/** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */
+ABY_API aby_status aby_generation_options_init(aby_generation_options *out, size_t struct_size);
+
+/** Starts a reply: the prompt tokens are appended to the sequence, then new tokens are drawn. The sequence must not be
+ *  used otherwise until the reply has ended or was destroyed. count may be 0 if the sequence has logits of its last
+ *  token. options may be NULL. Since 0.1. */
+ABY_API aby_status aby_generation_create(aby_generation **out, aby_sequence *sequence, const int32_t *prompt,
+                                         size_t count, const aby_generation_options *options);
+
+/** What a step did. */
+typedef int32_t aby_event_kind;
+enum {
+  ABY_EVENT_PROMPT = 0, /**< Part of the prompt was evaluated: see prompt_done, prompt_total. */
+  ABY_EVENT_TOKEN = 1,  /**< A token was drawn; text may be empty while a character or marker is incomplete. */
+  ABY_EVENT_END = 2     /**< The reply has ended: see finish_reason. text holds what was held back. */
+};
+
+/** What a piece of text is part of. */
+typedef int32_t aby_text_kind;
+enum { ABY_TEXT_CONTENT = 0, ABY_TEXT_REASONING = 1 };
+
+/** Why a reply ended. */
+typedef int32_t aby_finish_reason;
+enum {
+  ABY_FINISH_NONE = 0,     /**< It has not. */
+  ABY_FINISH_STOP = 1,     /**< End-of-sequence or a stop token. */
+  ABY_FINISH_LENGTH = 2,   /**< max_tokens, or the context is full. */
+  ABY_FINISH_CANCELLED = 3 /**< aby_generation_cancel. */
+};
+
+/** One step's result. */
+typedef struct aby_event {
+  uint32_t struct_size;
+  aby_event_kind kind;
+  int32_t token;                   /**< ABY_EVENT_TOKEN: its id; else -1. */
+  aby_text_kind text_kind;
+  const char *text;                /**< Whole UTF-8 characters, not ended by NUL; valid until the next step. */
+  uint64_t text_length;            /**< In bytes. */
+  aby_finish_reason finish_reason; /**< ABY_EVENT_END. */
+  uint32_t reserved;
+  uint64_t prompt_done; /**< Prompt tokens evaluated. */
+  uint64_t prompt_total;
+  uint64_t completion_tokens; /**< Tokens drawn, an end-of-sequence token included. */
+  uint64_t reasoning_tokens;  /**< Of those, tokens of the reasoning, markers included. */
+} aby_event;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_event_init(aby_event *out, size_t struct_size);
+
+/** Does one step: a chunk of the prompt, or one token. After ABY_EVENT_END every further step returns the same END
+ *  without text. An error of the step leaves the reply as it was before; it may be tried again. Since 0.1. */
+ABY_API aby_status aby_generation_step(aby_event *out, aby_generation *generation);
+
+/** Ends the reply at the next step with ABY_FINISH_CANCELLED, interrupting a running one. The sequence keeps what was
+ *  evaluated. May be called from any thread. Since 0.1. */
+ABY_API aby_status aby_generation_cancel(aby_generation *generation);
+
+/** Releases the caller's reference. NULL is ignored. Since 0.1. */
+ABY_API void aby_generation_destroy(aby_generation *generation);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,32 @@
+// A read-only memory-mapped file.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace abyssal {
+
+class MappedFile {
+public:
+  // Throws NOT_FOUND or IO, naming the file. An empty file maps to an empty span.
+  static std::shared_ptr<const MappedFile> open(const std::string &path);
+  ~MappedFile();
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+
+  std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+  const std::string &path() const noexcept { return path_; }
+
+private:
+  MappedFile(std::string path, const std::byte *data, std::size_t size);
+  std::string path_;
+  const std::byte *data_;
+  std::size_t size_;
+};
+
+// The whole of a small text file (config, tokenizer). Throws NOT_FOUND or IO, naming the file.
+std::string read_text_file(const std::string &path);
+
+} // namespace abyssal
