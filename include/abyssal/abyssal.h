@@ -289,7 +289,13 @@ typedef struct aby_model_info {
   uint32_t reasons; /**< 1 if the vocabulary has the markers <think> and </think>. */
   aby_dtype activations;
   aby_dtype cache_dtype;
-  aby_model_plan plan; /**< As it was carried out. plan.struct_size is set. */
+  uint64_t parameters;         /**< This and the following: as in aby_model_plan. */
+  uint64_t active_parameters;
+  uint64_t file_bytes;
+  uint64_t weight_bytes;
+  uint64_t mapped_bytes;
+  uint64_t cache_bytes_per_token;
+  uint64_t cache_tokens;
 } aby_model_info;
 
 /** Fills *out with zeros and struct_size. Since 0.1. */
@@ -488,7 +494,7 @@ enum {
 typedef struct aby_event {
   uint32_t struct_size;
   aby_event_kind kind;
-  int32_t token;                   /**< ABY_EVENT_TOKEN: its id; else -1. */
+  int32_t token;                   /**< ABY_EVENT_TOKEN: its id. ABY_EVENT_END: the token that ended it. Else -1. */
   aby_text_kind text_kind;
   const char *text;                /**< Whole UTF-8 characters, not ended by NUL; valid until the next step. */
   uint64_t text_length;            /**< In bytes. */

@@ -1,0 +1,113 @@
+#include "api/boundary.h"
+#include "api/handles.h"
+
+#include <cmath>
+
+using namespace abyssal;
+using namespace abyssal::api;
+
+namespace {
+
+constexpr std::uint32_t kDefaultChunk = 512;
+
+aby_generation_options default_generation_options() noexcept {
+  aby_generation_options options{};
+  options.temperature = -1.0f;
+  return options;
+}
+
+void check_probability(float value, const char *name) {
+  if (!(value >= 0.0f && value <= 1.0f))
+    fail(ABY_ERROR_INVALID_ARGUMENT, name, " is ", value, "; expected 0 to 1");
+}
+
+SamplingOptions sampling_options(const aby_generation_options &given, const ModelConfig &config) {
+  check_probability(given.top_p, "top_p");
+  check_probability(given.min_p, "min_p");
+  if (!std::isfinite(given.temperature))
+    fail(ABY_ERROR_INVALID_ARGUMENT, "temperature is ", given.temperature, "; expected a finite number");
+  SamplingOptions options;
+  if (given.temperature >= 0)
+    options.temperature = given.temperature;
+  else
+    options.temperature = config.do_sample ? config.temperature.value_or(1.0f) : 0.0f;
+  options.top_p = given.top_p > 0 ? given.top_p : config.top_p.value_or(1.0f);
+  options.min_p = given.min_p;
+  options.top_k = given.top_k > 0 ? given.top_k : static_cast<std::uint32_t>(config.top_k.value_or(0));
+  options.seed = given.seed;
+  return options;
+}
+
+GenerationOptions generation_options(const aby_generation_options *raw_options, const ModelConfig &config) {
+  const auto given = read_struct(raw_options, default_generation_options(), "aby_generation_options");
+  GenerationOptions options;
+  options.ignore_eos = given.ignore_eos != 0;
+  options.max_tokens = given.max_tokens;
+  options.sampling = sampling_options(given, config);
+  if (given.stop_token_count > 0) {
+    require(given.stop_tokens, "stop_tokens");
+    options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
+  }
+  options.plain = given.plain != 0;
+  options.chunk = given.chunk != 0 ? given.chunk : kDefaultChunk;
+  return options;
+}
+
+} // namespace
+
+extern "C" {
+
+aby_status aby_generation_options_init(aby_generation_options *out, size_t struct_size) {
+  return init_struct(out, struct_size, default_generation_options(), "aby_generation_options");
+}
+
+aby_status aby_generation_create(aby_generation **out, aby_sequence *sequence, const int32_t *prompt, size_t count,
+                                 const aby_generation_options *options) {
+  return guard([&] {
+    require(out, "out");
+    require(sequence, "sequence");
+    if (count > 0)
+      require(prompt, "prompt");
+    const ModelConfig &config = sequence->sequence->model()->config();
+    auto handle = std::make_unique<aby_generation>();
+    handle->generation = std::make_unique<Generation>(sequence->sequence, std::span<const std::int32_t>(prompt, count),
+                                                      generation_options(options, config));
+    *out = handle.release();
+  });
+}
+
+aby_status aby_event_init(aby_event *out, size_t struct_size) {
+  return init_struct(out, struct_size, aby_event{}, "aby_event");
+}
+
+aby_status aby_generation_step(aby_event *out, aby_generation *generation) {
+  return guard([&] {
+    require(out, "out");
+    require(generation, "generation");
+    check_struct_size(out->struct_size, sizeof(aby_event), "aby_event");
+    const GenerationEvent result = generation->generation->step();
+    aby_event event{};
+    event.kind = result.kind;
+    event.token = result.token;
+    event.text_kind = result.text_kind;
+    event.text = generation->generation->text().data();
+    event.text_length = generation->generation->text().size();
+    event.finish_reason = result.finish_reason;
+    event.prompt_done = result.prompt_done;
+    event.prompt_total = result.prompt_total;
+    event.completion_tokens = result.completion_tokens;
+    event.reasoning_tokens = result.reasoning_tokens;
+    fill_struct(out, event, "aby_event");
+  });
+}
+
+aby_status aby_generation_cancel(aby_generation *generation) {
+  return guard([&] {
+    require(generation, "generation");
+    generation->generation->cancel();
+  });
+}
+
+void aby_generation_destroy(aby_generation *generation) { delete generation; }
+
+} // extern "C"

@@ -1,0 +1,70 @@
+// A reply, written onto a sequence a step at a time.
+#pragma once
+
+#include "engine/sampler.h"
+#include "engine/sequence.h"
+#include "text/reply_parser.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace abyssal {
+
+struct GenerationOptions {
+  bool ignore_eos = false;
+  std::uint64_t max_tokens = 0; // 0: no limit but the context
+  SamplingOptions sampling;
+  std::vector<std::int32_t> stop_tokens;
+  bool plain = false;
+  std::uint32_t chunk = 512;
+};
+
+struct GenerationEvent {
+  aby_event_kind kind = ABY_EVENT_PROMPT;
+  std::int32_t token = -1;
+  aby_text_kind text_kind = ABY_TEXT_CONTENT;
+  aby_finish_reason finish_reason = ABY_FINISH_NONE;
+  std::uint64_t prompt_done = 0, prompt_total = 0, completion_tokens = 0, reasoning_tokens = 0;
+};
+
+class Generation {
+public:
+  // Throws STATE if there is neither a prompt nor a sequence with logits of its last token.
+  Generation(std::shared_ptr<Sequence> sequence, std::span<const std::int32_t> prompt, GenerationOptions options);
+
+  // The text of the event is in text(), until the next step. Throws BUSY if another thread is stepping.
+  GenerationEvent step();
+  const std::string &text() const noexcept { return text_; }
+  void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+
+private:
+  GenerationEvent event(aby_event_kind kind) const noexcept;
+  GenerationEvent evaluate_prompt();
+  GenerationEvent draw();
+  GenerationEvent end(aby_finish_reason reason);
+  bool ends(std::int32_t token) const noexcept;
+  bool context_full();
+  void take_text(std::int32_t token);
+  bool evaluate_tokens(std::span<const std::int32_t> tokens, bool logits); // false: cancelled
+
+  std::shared_ptr<Sequence> sequence_;
+  std::vector<std::int32_t> prompt_;
+  GenerationOptions options_;
+  Sampler sampler_;
+  std::optional<ReplyParser> parser_; // none without a tokenizer
+  std::mutex mutex_;
+  std::atomic<bool> cancelled_{false};
+  std::uint64_t epoch_;
+  std::size_t prompt_done_ = 0;
+  std::optional<std::int32_t> pending_; // drawn, but not evaluated yet
+  std::optional<aby_finish_reason> finished_;
+  std::uint64_t completion_tokens_ = 0, reasoning_tokens_ = 0;
+  aby_text_kind text_kind_ = ABY_TEXT_CONTENT;
+  std::string text_;
+};
+
+} // namespace abyssal

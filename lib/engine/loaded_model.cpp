@@ -1,0 +1,159 @@
+#include "engine/loaded_model.h"
+
+#include "base/mapped_file.h"
+#include "base/status.h"
+#include "engine/text_parts.h"
+#include "weights/memory_source.h"
+#include "weights/safetensors.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+
+namespace abyssal {
+
+namespace {
+
+constexpr std::uint64_t kDefaultCacheTokens = 32768;
+constexpr std::int32_t kPlannedRows = 512; // the default chunk
+
+DevicePtr device_of(const ModelOptions &options) {
+  return options.device ? options.device : Device::open(options.device_options);
+}
+
+aby_dtype cache_dtype_of(const ModelOptions &options) noexcept {
+  return options.cache_dtype == ABY_DTYPE_AUTO ? options.activations : options.cache_dtype;
+}
+
+std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options) {
+  const auto context = static_cast<std::uint64_t>(config.max_position_embeddings);
+  const std::uint64_t asked = options.cache_tokens != 0 ? options.cache_tokens : std::min(context, kDefaultCacheTokens);
+  if (asked > std::uint64_t{std::numeric_limits<std::int32_t>::max()} - ABK_BLOCK_TOKENS)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "cache_tokens is ", asked, "; at most 2^31 - 65 tokens are supported");
+  return (asked + ABK_BLOCK_TOKENS - 1) / ABK_BLOCK_TOKENS * ABK_BLOCK_TOKENS;
+}
+
+ModelConfig read_config(const std::string &folder) {
+  const std::filesystem::path base(folder);
+  if (!std::filesystem::exists(base))
+    fail(ABY_ERROR_NOT_FOUND, folder, ": there is no such file or folder");
+  if (!std::filesystem::is_directory(base))
+    fail(ABY_ERROR_UNSUPPORTED, folder, ": is a file; expected a checkpoint's folder with config.json and *.safetensors");
+  const std::string file = (base / "config.json").string();
+  ModelConfig config = parse_config(read_text_file(file), file);
+  const std::string generation = (base / "generation_config.json").string();
+  if (std::filesystem::exists(generation))
+    parse_generation_config(config, read_text_file(generation), generation);
+  return config;
+}
+
+void report(const ModelOptions &options, aby_stage stage, std::uint64_t done, std::uint64_t total) {
+  if (options.progress && !options.progress(stage, done, total))
+    fail(ABY_ERROR_CANCELLED, "opening the model was cancelled");
+}
+
+ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const DevicePtr &device,
+                    const ModelOptions &options, const Workspace &workspace) {
+  WeightReader reader(device, source, options.activations, config.fp8.block_n, config.fp8.block_k, config.fp8.enabled);
+  visit_weights(config, options.mtp, reader);
+  ModelPlan plan;
+  plan.totals = reader.totals();
+  plan.active_parameters = plan.totals.parameters - plan.totals.outer_parameters;
+  if (config.n_routed_experts > 0)
+    plan.active_parameters -= plan.totals.routed_parameters / static_cast<std::uint64_t>(config.n_routed_experts) *
+                              static_cast<std::uint64_t>(config.n_routed_experts - config.num_experts_per_tok);
+  plan.cache_bytes_per_token = cache_bytes_per_token(config, cache_dtype_of(options), options.mtp);
+  plan.cache_tokens = cache_tokens_of(config, options);
+  WorkspaceSize size;
+  size.rows = kPlannedRows;
+  size.context = static_cast<std::int32_t>(
+      std::min(plan.cache_tokens, static_cast<std::uint64_t>(config.max_position_embeddings)));
+  size.logits_rows = 1;
+  plan.scratch_bytes = workspace.bytes_for(size);
+  return plan;
+}
+
+Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, const ModelOptions &options) {
+  return {device, config, options.activations, options.absorb_below, options.mtp};
+}
+
+} // namespace
+
+ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out) {
+  config_out = read_config(path);
+  const auto source = open_safetensors_folder(path);
+  const DevicePtr device = device_of(options);
+  return make_plan(config_out, *source, device, options, make_workspace(device, config_out, options));
+}
+
+std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &options) {
+  report(options, ABY_STAGE_READ, 0, 1);
+  ModelConfig config = read_config(path);
+  const auto source = open_safetensors_folder(path);
+  TextParts text = read_text_parts(options.tokenizer.empty() ? path : options.tokenizer, !options.tokenizer.empty());
+  report(options, ABY_STAGE_READ, 1, 1);
+  std::shared_ptr<LoadedModel> model(
+      new LoadedModel(std::move(config), source, options, device_of(options), std::move(text)));
+  model->load(options);
+  return model;
+}
+
+std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config_json,
+                                                       std::shared_ptr<const TensorSource> source,
+                                                       const ModelOptions &options) {
+  report(options, ABY_STAGE_READ, 0, 1);
+  ModelConfig config = parse_config(config_json, "config_json");
+  TextParts text;
+  if (!options.tokenizer.empty())
+    text = read_text_parts(options.tokenizer, true);
+  report(options, ABY_STAGE_READ, 1, 1);
+  std::shared_ptr<LoadedModel> model(
+      new LoadedModel(std::move(config), std::move(source), options, device_of(options), std::move(text)));
+  model->load(options);
+  return model;
+}
+
+LoadedModel::LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
+                         DevicePtr device, TextParts text)
+    : config_(std::move(config)), source_(std::move(source)), device_(std::move(device)), text_(std::move(text)),
+      mtp_(options.mtp), absorb_below_(options.absorb_below), rope_(config_),
+      workspace_(make_workspace(device_, config_, options)),
+      cache_(device_, config_, cache_dtype_of(options),
+             static_cast<std::int32_t>(cache_tokens_of(config_, options) / ABK_BLOCK_TOKENS), options.mtp) {}
+
+void LoadedModel::load(const ModelOptions &options) {
+  plan_ = make_plan(config_, *source_, device_, options, workspace_);
+  const std::uint64_t total = plan_.totals.file_bytes;
+  report(options, ABY_STAGE_WEIGHTS, 0, total);
+  WeightLoader loader(device_, *source_, options.activations, config_.fp8.block_n, config_.fp8.block_k,
+                      config_.fp8.enabled,
+                      [&](std::uint64_t done) { report(options, ABY_STAGE_WEIGHTS, done, total); });
+  weights_ = visit_weights(config_, mtp_, loader);
+  weight_map_ = std::move(loader.loaded());
+}
+
+void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements) {
+  const std::unique_lock lock(weights_mutex_, std::try_to_lock);
+  if (!lock.owns_lock())
+    fail(ABY_ERROR_BUSY, "the model's weights cannot be replaced while an evaluation runs");
+  std::set<std::string> changed;
+  for (std::string &name : replacements->names()) {
+    if (source_->find(name) == nullptr)
+      fail(ABY_ERROR_NOT_FOUND, "tensor ", name, ": the model has none of that name");
+    changed.insert(std::move(name));
+  }
+  const auto source = overlay(source_, replacements);
+  WeightLoader loader(device_, *source, activations(), config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled,
+                      {}, weight_map_, std::move(changed));
+  ModelWeights weights = visit_weights(config_, mtp_, loader);
+  weights_ = std::move(weights);
+  weight_map_ = std::move(loader.loaded());
+  source_ = source;
+  epoch_.fetch_add(1, std::memory_order_release);
+}
+
+ForwardModel LoadedModel::forward_model() const noexcept {
+  return {&config_, &weights_, &rope_, cache_.layers(), cache_.dtype(), absorb_below_};
+}
+
+} // namespace abyssal

@@ -1,0 +1,86 @@
+// A model ready to run: config, prepared weights, text, and the cache that its sequences share.
+#pragma once
+
+#include "engine/paged_cache.h"
+#include "engine/text_parts.h"
+#include "model/forward.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+
+namespace abyssal {
+
+struct ModelOptions {
+  DevicePtr device; // null: opened from device_options
+  DeviceOptions device_options;
+  aby_dtype activations = ABY_DTYPE_F32;
+  aby_dtype cache_dtype = ABY_DTYPE_AUTO;
+  std::uint64_t cache_tokens = 0;
+  std::uint32_t absorb_below = 128;
+  bool mtp = false;
+  std::string tokenizer; // folder, or "" for the checkpoint's own
+  std::function<bool(aby_stage stage, std::uint64_t done, std::uint64_t total)> progress; // false cancels; may be empty
+};
+
+struct ModelPlan {
+  WeightTotals totals;
+  std::uint64_t active_parameters = 0;
+  std::uint64_t cache_bytes_per_token = 0;
+  std::uint64_t cache_tokens = 0;
+  std::uint64_t scratch_bytes = 0;
+};
+
+class LoadedModel {
+public:
+  static std::shared_ptr<LoadedModel> open(const std::string &path, const ModelOptions &options);
+  static std::shared_ptr<LoadedModel> open_tensors(const std::string &config_json,
+                                                   std::shared_ptr<const TensorSource> source,
+                                                   const ModelOptions &options);
+  // What open would need; reads headers only.
+  static ModelPlan plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out);
+
+  // Replaces weights. Throws BUSY while an evaluation runs, NOT_FOUND for a tensor that the model does not have.
+  void update(const std::shared_ptr<const TensorSource> &replacements);
+
+  const ModelConfig &config() const noexcept { return config_; }
+  const ModelPlan &plan() const noexcept { return plan_; }
+  const DevicePtr &device() const noexcept { return device_; }
+  const TextParts &text() const noexcept { return text_; }
+  const Rope &rope() const noexcept { return rope_; }
+  PagedCache &cache() noexcept { return cache_; }
+  Workspace &workspace() noexcept { return workspace_; } // under the device's queue mutex
+  aby_dtype activations() const noexcept { return workspace_.activations(); }
+  bool mtp() const noexcept { return mtp_; }
+  ForwardModel forward_model() const noexcept;
+
+  // Counts the replacements of weights; a sequence made with another count is stale.
+  std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
+  // Held shared while an evaluation runs.
+  std::shared_mutex &weights_mutex() noexcept { return weights_mutex_; }
+
+private:
+  LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
+              DevicePtr device, TextParts text);
+  void load(const ModelOptions &options);
+
+  ModelConfig config_;
+  std::shared_ptr<const TensorSource> source_;
+  DevicePtr device_;
+  TextParts text_;
+  bool mtp_;
+  std::uint32_t absorb_below_;
+  Rope rope_;
+  ModelPlan plan_;
+  Workspace workspace_;
+  PagedCache cache_;
+  WeightMap weight_map_;
+  ModelWeights weights_;
+  std::shared_mutex weights_mutex_;
+  std::atomic<std::uint64_t> epoch_{0};
+};
+
+} // namespace abyssal

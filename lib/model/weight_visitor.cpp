@@ -1,0 +1,143 @@
+#include "model/weight_visitor.h"
+
+#include "base/status.h"
+
+#include <algorithm>
+
+namespace abyssal {
+
+namespace {
+
+bool is_weight_dtype(aby_dtype dtype) noexcept {
+  return dtype == ABY_DTYPE_F32 || dtype == ABY_DTYPE_F16 || dtype == ABY_DTYPE_BF16 || dtype == ABY_DTYPE_F8_E4M3;
+}
+
+std::int64_t blocks(std::int64_t size, std::int64_t block) noexcept { return (size + block - 1) / block; }
+
+// A norm weight published as [n], or a matrix [n, k].
+std::vector<std::int64_t> expected_shape(const WeightSpec &spec) {
+  if (spec.use == ABK_USE_VECTOR)
+    return {spec.n};
+  return {spec.n, spec.k};
+}
+
+} // namespace
+
+std::string scale_name(const std::string &name) { return name + "_scale_inv"; }
+
+const TensorView &WeightReader::checked(const WeightSpec &spec, const std::string &name) const {
+  const TensorView *view = source_.find(name);
+  if (view == nullptr)
+    fail(ABY_ERROR_NOT_FOUND, "tensor ", name, " is missing from the checkpoint");
+  const auto shape = expected_shape(spec);
+  if (view->shape != shape)
+    fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has shape ", shape_text(view->shape),
+         "; the config asks for ", shape_text(shape));
+  const bool fp8_allowed = spec.use == ABK_USE_MATRIX || spec.use == ABK_USE_MLA_KV_B;
+  if (!is_weight_dtype(view->dtype) || (view->dtype == ABY_DTYPE_F8_E4M3 && !fp8_allowed))
+    fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view->dtype),
+         "; expected ", fp8_allowed ? "f32, f16, bf16 or f8_e4m3" : "f32, f16 or bf16");
+  return *view;
+}
+
+const TensorView &WeightReader::checked_scale(const WeightSpec &spec, const std::string &name) const {
+  if (!fp8_)
+    fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name),
+         ") has type f8_e4m3, but the config has no quantization_config for its scales");
+  const std::string scales = scale_name(name);
+  const TensorView *view = source_.find(scales);
+  if (view == nullptr)
+    fail(ABY_ERROR_NOT_FOUND, "tensor ", scales, " is missing from the checkpoint: the block scales of ", name);
+  const std::vector<std::int64_t> shape = {blocks(spec.n, block_n_), blocks(spec.k, block_k_)};
+  if (view->shape != shape)
+    fail(ABY_ERROR_FORMAT, "tensor ", scales, " (", source_.origin(scales), ") has shape ", shape_text(view->shape),
+         "; blocks of [", block_n_, ", ", block_k_, "] need ", shape_text(shape));
+  if (view->dtype != ABY_DTYPE_F32 && view->dtype != ABY_DTYPE_BF16 && view->dtype != ABY_DTYPE_F8_E8M0)
+    fail(ABY_ERROR_FORMAT, "tensor ", scales, " (", source_.origin(scales), ") has type ", dtype_name(view->dtype),
+         "; expected f32, bf16 or f8_e8m0");
+  return *view;
+}
+
+WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
+  Prepared prepared;
+  const TensorView &first = checked(spec, spec.names.front());
+  const bool scaled = first.dtype == ABY_DTYPE_F8_E4M3;
+  bool stays = true;
+  aby_dtype scale_dtype = ABY_DTYPE_AUTO;
+  for (const std::string &name : spec.names) {
+    const TensorView &view = checked(spec, name);
+    if (view.dtype != first.dtype)
+      fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view.dtype), "; ",
+           spec.names.front(), " beside it has ", dtype_name(first.dtype));
+    prepared.data.push_back(view.data);
+    prepared.file_bytes += view.bytes;
+    stays = stays && source_.stays_in_place(name);
+    if (!scaled)
+      continue;
+    const TensorView &scale = checked_scale(spec, name);
+    if (scale_dtype != ABY_DTYPE_AUTO && scale.dtype != scale_dtype)
+      fail(ABY_ERROR_FORMAT, "tensor ", scale_name(name), " (", source_.origin(scale_name(name)), ") has type ",
+           dtype_name(scale.dtype), "; those of the other experts have ", dtype_name(scale_dtype));
+    scale_dtype = scale.dtype;
+    prepared.scales.push_back(scale.data);
+    prepared.file_bytes += scale.bytes;
+    stays = stays && source_.stays_in_place(scale_name(name));
+  }
+  abk_weight_desc &desc = prepared.desc;
+  desc.use = spec.use;
+  desc.dtype = first.dtype;
+  desc.n = spec.n;
+  desc.k = spec.k;
+  desc.count = static_cast<std::int64_t>(spec.names.size());
+  desc.data = prepared.data.data();
+  desc.scales = scaled ? prepared.scales.data() : nullptr;
+  desc.scale_dtype = scale_dtype;
+  desc.block_n = scaled ? block_n_ : 0;
+  desc.block_k = scaled ? block_k_ : 0;
+  desc.borrowed = stays ? 1 : 0;
+  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_;
+  desc.heads = spec.heads;
+  desc.qk_nope = spec.qk_nope;
+  desc.v_dim = spec.v_dim;
+
+  const auto elements = static_cast<std::uint64_t>(spec.n * spec.k * desc.count);
+  totals_.parameters += elements;
+  totals_.file_bytes += prepared.file_bytes;
+  totals_.dtypes.insert(first.dtype);
+  if (spec.outer)
+    totals_.outer_parameters += elements;
+  if (desc.count > 1)
+    totals_.routed_parameters += elements;
+  return prepared;
+}
+
+WeightPtr WeightReader::take(const WeightSpec &spec) {
+  const Prepared prepared = prepare(spec);
+  abk_weight_size size{};
+  device_->check(device_->api().weight_size(device_->handle(), &prepared.desc, &size), spec.names.front().c_str());
+  totals_.weight_bytes += size.bytes;
+  totals_.mapped_bytes += size.borrowed_bytes;
+  return nullptr;
+}
+
+bool WeightLoader::touched(const WeightSpec &spec) const {
+  return std::any_of(spec.names.begin(), spec.names.end(), [&](const std::string &name) {
+    return changed_.contains(name) || changed_.contains(scale_name(name));
+  });
+}
+
+WeightPtr WeightLoader::take(const WeightSpec &spec) {
+  const Prepared prepared = prepare(spec);
+  WeightPtr &slot = loaded_[spec.names.front()];
+  const auto old = reuse_.find(spec.names.front());
+  if (old != reuse_.end() && !touched(spec))
+    slot = old->second;
+  else
+    slot = std::make_shared<const Weight>(device(), prepared.desc);
+  done_ += prepared.file_bytes;
+  if (progress_)
+    progress_(done_);
+  return slot;
+}
+
+} // namespace abyssal

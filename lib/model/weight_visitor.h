@@ -1,0 +1,107 @@
+// The list of weights of a model is written once (model_weights.cpp) and walked for three purposes: to check the
+// checkpoint, to plan memory, and to prepare the weights.
+#pragma once
+
+#include "model/device.h"
+#include "weights/tensor_source.h"
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace abyssal {
+
+// One prepared weight: one tensor, or the stacked matrices of all experts.
+struct WeightSpec {
+  abk_weight_use use = ABK_USE_MATRIX;
+  std::vector<std::string> names; // published tensor names, one per stacked matrix
+  std::int64_t n = 0;
+  std::int64_t k = 1; // 1 for vectors
+  bool precise = false; // always multiplied in float32 (router)
+  bool outer = false;   // embedding or head: not among the active parameters
+  std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B
+};
+
+class WeightVisitor {
+public:
+  virtual ~WeightVisitor() = default;
+  // Throws when a tensor is missing, or has a wrong shape or type. May return null (when only planning).
+  virtual WeightPtr take(const WeightSpec &spec) = 0;
+  // Whether the checkpoint has a tensor (for optional ones).
+  virtual bool has(const std::string &name) const = 0;
+};
+
+struct WeightTotals {
+  std::uint64_t parameters = 0; // elements, block scales not counted
+  std::uint64_t file_bytes = 0;
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t mapped_bytes = 0;
+  std::uint64_t routed_parameters = 0; // elements of stacked experts
+  std::uint64_t outer_parameters = 0;  // elements of embedding and head
+  std::set<aby_dtype> dtypes;
+};
+
+// What all visitors share: looks a spec's tensors up, checks them and adds to the totals.
+class WeightReader : public WeightVisitor {
+public:
+  WeightReader(DevicePtr device, const TensorSource &source, aby_dtype compute, std::int64_t block_n,
+               std::int64_t block_k, bool fp8)
+      : device_(std::move(device)), source_(source), compute_(compute), block_n_(block_n), block_k_(block_k), fp8_(fp8) {}
+
+  WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
+  bool has(const std::string &name) const override { return source_.find(name) != nullptr; }
+  const WeightTotals &totals() const noexcept { return totals_; }
+
+protected:
+  // A description for the backend, with the arrays it points into.
+  struct Prepared {
+    abk_weight_desc desc{};
+    std::vector<const void *> data, scales;
+    std::uint64_t file_bytes = 0;
+  };
+  Prepared prepare(const WeightSpec &spec);
+  const DevicePtr &device() const noexcept { return device_; }
+
+private:
+  const TensorView &checked(const WeightSpec &spec, const std::string &name) const;
+  const TensorView &checked_scale(const WeightSpec &spec, const std::string &name) const;
+
+  DevicePtr device_;
+  const TensorSource &source_;
+  aby_dtype compute_;
+  std::int64_t block_n_, block_k_;
+  bool fp8_;
+  WeightTotals totals_;
+};
+
+// Prepared weights by the name of their first tensor.
+using WeightMap = std::map<std::string, WeightPtr>;
+
+// Prepares weights; those in reuse of which no tensor is in changed are taken over.
+class WeightLoader : public WeightReader {
+public:
+  using Progress = std::function<void(std::uint64_t done)>; // bytes of tensors; throws to cancel
+
+  WeightLoader(DevicePtr device, const TensorSource &source, aby_dtype compute, std::int64_t block_n,
+               std::int64_t block_k, bool fp8, Progress progress, WeightMap reuse = {},
+               std::set<std::string> changed = {})
+      : WeightReader(std::move(device), source, compute, block_n, block_k, fp8), progress_(std::move(progress)),
+        reuse_(std::move(reuse)), changed_(std::move(changed)) {}
+
+  WeightPtr take(const WeightSpec &spec) override;
+  WeightMap &loaded() noexcept { return loaded_; }
+
+private:
+  bool touched(const WeightSpec &spec) const;
+  Progress progress_;
+  WeightMap reuse_, loaded_;
+  std::set<std::string> changed_;
+  std::uint64_t done_ = 0;
+};
+
+// The name of the block scales of a weight: NAME.weight -> NAME.weight_scale_inv.
+std::string scale_name(const std::string &name);
+
+} // namespace abyssal
