@@ -1,0 +1,218 @@
+// Bad arguments give a status and a text, change nothing, and leave every object usable.
+#include "support/api.h"
+
+#include <cstring>
+
+namespace {
+
+using namespace test;
+
+bool says(const char *part) { return std::strstr(aby_last_error(), part) != nullptr; }
+
+#define CHECK_FAILS(call, status, part)                                                                                \
+  do {                                                                                                                 \
+    CHECK((call) == (status));                                                                                         \
+    INFO(aby_last_error());                                                                                            \
+    CHECK(says(part));                                                                                                 \
+  } while (false)
+
+} // namespace
+
+TEST_CASE("version and status names") {
+  CHECK(aby_version() == ABY_VERSION_MAJOR * 10000 + ABY_VERSION_MINOR * 100 + ABY_VERSION_PATCH);
+  CHECK(std::string(aby_version_string()) == "0.1.0");
+  CHECK(std::string(aby_status_name(ABY_ERROR_CONTEXT_FULL)) == "ABY_ERROR_CONTEXT_FULL");
+  CHECK(std::string(aby_status_name(-12345)) == "ABY_ERROR_UNKNOWN");
+}
+
+TEST_CASE("struct sizes: zero and larger are refused, smaller ones keep the defaults for what they lack") {
+  aby_model_options options;
+  CHECK_FAILS(aby_model_options_init(&options, 0), ABY_ERROR_STRUCT_SIZE, "aby_model_options");
+  CHECK_FAILS(aby_model_options_init(&options, sizeof options + 8), ABY_ERROR_STRUCT_SIZE, "struct_size");
+  CHECK_FAILS(aby_model_options_init(nullptr, sizeof options), ABY_ERROR_INVALID_ARGUMENT, "out is NULL");
+
+  aby_model *model = nullptr;
+  options = model_options();
+  options.struct_size = sizeof options + 1;
+  CHECK_FAILS(aby_model_open(&model, checkpoint("tiny-v3").c_str(), &options), ABY_ERROR_STRUCT_SIZE, "struct_size");
+  options.struct_size = 0;
+  CHECK_FAILS(aby_model_open(&model, checkpoint("tiny-v3").c_str(), &options), ABY_ERROR_STRUCT_SIZE, "struct_size");
+  CHECK(model == nullptr);
+
+  // An older caller's struct that ends before `backend`: what follows must not be read.
+  options = model_options();
+  options.struct_size = offsetof(aby_model_options, backend);
+  options.backend = reinterpret_cast<const char *>(1);
+  ABY_REQUIRE(aby_model_open(&model, checkpoint("tiny-v3").c_str(), &options));
+  aby_model_destroy(model);
+
+  // And one of an older info struct: what follows must not be written.
+  auto info = make<aby_device_info>(aby_device_info_init);
+  info.struct_size = offsetof(aby_device_info, memory_bytes);
+  info.memory_bytes = 12345;
+  aby_device *device = nullptr;
+  ABY_REQUIRE(aby_device_open(&device, nullptr));
+  ABY_REQUIRE(aby_device_info_get(&info, device));
+  CHECK(info.memory_bytes == 12345);
+  CHECK(info.threads >= 1);
+  CHECK(info.struct_size == offsetof(aby_device_info, memory_bytes));
+  aby_device_destroy(device);
+}
+
+TEST_CASE("NULL is refused everywhere, and destroying NULL does nothing") {
+  aby_model_destroy(nullptr);
+  aby_sequence_destroy(nullptr);
+  aby_generation_destroy(nullptr);
+  aby_device_destroy(nullptr);
+  aby_model *model = nullptr;
+  aby_sequence *sequence = nullptr;
+  aby_generation *generation = nullptr;
+  std::size_t count = 0;
+  CHECK(aby_model_open(nullptr, "x", nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_open(&model, nullptr, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_plan_get(nullptr, "x", nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_open_tensors(&model, nullptr, nullptr, 0, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_open_tensors(&model, "{}", nullptr, 3, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_update(nullptr, nullptr, 0) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_tokenize(nullptr, 0, &count, nullptr, "x", 1, 0) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_create(&sequence, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_eval(nullptr, nullptr, 0, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_eval_batch(nullptr, nullptr, nullptr, 1, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_fork(&sequence, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_generation_create(&generation, nullptr, nullptr, 0, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_generation_step(nullptr, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_backend_count(nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(model == nullptr);
+  CHECK(sequence == nullptr);
+}
+
+TEST_CASE("backends and devices") {
+  std::size_t count = 0;
+  ABY_REQUIRE(aby_backend_count(&count));
+  REQUIRE(count >= 2);
+  auto info = make<aby_backend_info>(aby_backend_info_init);
+  ABY_REQUIRE(aby_backend_info_get(&info, count - 1));
+  CHECK(std::string(info.name) == "reference");
+  CHECK(aby_backend_info_get(&info, count) == ABY_ERROR_NOT_FOUND);
+
+  aby_device *device = nullptr;
+  auto options = make<aby_device_options>(aby_device_options_init);
+  options.backend = "tpu";
+  CHECK_FAILS(aby_device_open(&device, &options), ABY_ERROR_NOT_FOUND, "reference");
+  options.backend = "/nowhere/libabyssal_x.so";
+  CHECK_FAILS(aby_device_open(&device, &options), ABY_ERROR_NOT_FOUND, "/nowhere/libabyssal_x.so");
+  options.backend = "reference";
+  options.index = 7;
+  CHECK_FAILS(aby_device_open(&device, &options), ABY_ERROR_NOT_FOUND, "device 7");
+  options.backend = ABYSSAL_DEFERRED_MODULE;
+  options.index = 0;
+  ABY_REQUIRE(aby_device_open(&device, &options));
+  aby_device_destroy(device);
+}
+
+TEST_CASE("tokens, context and cache") {
+  aby_model_options options = model_options();
+  options.cache_tokens = 128;
+  const Model model = open(checkpoint("tiny-v3"), options);
+  const Sequence s = sequence(model);
+  eval(s, {1, 2, 3}, eval_options());
+
+  const std::vector<std::int32_t> outside = {5, 1280};
+  CHECK_FAILS(aby_sequence_eval(s.get(), outside.data(), 2, nullptr), ABY_ERROR_INVALID_ARGUMENT, "1280");
+  const std::int32_t negative = -1;
+  CHECK(aby_sequence_eval(s.get(), &negative, 1, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_eval(s.get(), outside.data(), 0, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(length(s) == 3);
+
+  const std::vector<std::int32_t> over_cache(200, 7), over_context(3000, 7);
+  CHECK_FAILS(aby_sequence_eval(s.get(), over_cache.data(), over_cache.size(), nullptr), ABY_ERROR_CONTEXT_FULL, "cache");
+  CHECK_FAILS(aby_sequence_eval(s.get(), over_context.data(), over_context.size(), nullptr), ABY_ERROR_CONTEXT_FULL,
+              "context");
+  CHECK(length(s) == 3);
+  eval(s, std::vector<std::int32_t>(125, 7), eval_options()); // exactly full
+  CHECK(length(s) == 128);
+  const Sequence second = sequence(model);
+  CHECK(aby_sequence_eval(second.get(), over_cache.data(), 1, nullptr) == ABY_ERROR_CONTEXT_FULL);
+  ABY_REQUIRE(aby_sequence_truncate(s.get(), 64));
+  eval(second, {1}, eval_options());
+  CHECK(aby_sequence_truncate(s.get(), 65) == ABY_ERROR_INVALID_ARGUMENT);
+}
+
+TEST_CASE("outputs that were not kept, and layers that do not exist") {
+  const Model model = open(checkpoint("tiny-v3"), "cpu");
+  const Sequence s = sequence(model);
+  auto array = make<aby_array>(aby_array_init);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_LOGITS, 0) == ABY_ERROR_STATE);
+  eval(s, {1, 2, 3}, eval_options());
+  CHECK(output(s, ABY_OUTPUT_LOGITS).shape[0] == 1);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_HIDDEN, -1) == ABY_ERROR_STATE);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_HIDDEN, 99) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_ROUTE_INDEX, 1) == ABY_ERROR_STATE);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_ROUTE_INDEX, 0) == ABY_ERROR_INVALID_ARGUMENT); // dense
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_CACHE_K, 0) == ABY_ERROR_STATE);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_CACHE_C_KV, 4) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_sequence_output(&array, s.get(), 999, 0) == ABY_ERROR_INVALID_ARGUMENT);
+  aby_eval_options options = eval_options();
+  options.mtp = 1;
+  const std::int32_t token = 4;
+  CHECK_FAILS(aby_sequence_eval(s.get(), &token, 1, &options), ABY_ERROR_STATE, "MTP");
+  CHECK(length(s) == 3);
+  options = eval_options();
+  options.logits = 0;
+  eval(s, {4}, options);
+  CHECK(aby_sequence_output(&array, s.get(), ABY_OUTPUT_LOGITS, 0) == ABY_ERROR_STATE);
+}
+
+TEST_CASE("batches of strangers and doubles are refused") {
+  const Model one = open(checkpoint("tiny-v3"), "cpu"), two = open(checkpoint("tiny-v3"), "cpu");
+  const Sequence a = sequence(one), b = sequence(two);
+  const std::int32_t token = 1;
+  const std::int32_t *tokens[] = {&token, &token};
+  const std::size_t counts[] = {1, 1};
+  aby_sequence *strangers[] = {a.get(), b.get()}, *doubles[] = {a.get(), a.get()};
+  CHECK_FAILS(aby_sequence_eval_batch(strangers, tokens, counts, 2, nullptr), ABY_ERROR_INVALID_ARGUMENT, "models");
+  CHECK_FAILS(aby_sequence_eval_batch(doubles, tokens, counts, 2, nullptr), ABY_ERROR_INVALID_ARGUMENT, "twice");
+  CHECK(aby_sequence_eval_batch(doubles, tokens, counts, 0, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+  eval(a, {1}, eval_options());
+}
+
+TEST_CASE("text") {
+  const Model model = open(checkpoint("tiny-v3"), "cpu");
+  std::size_t count = 0;
+  CHECK_FAILS(aby_model_tokenize(nullptr, 0, &count, model.get(), "ab\xff", 3, 0), ABY_ERROR_ENCODING, "2");
+  CHECK(aby_model_tokenize(nullptr, 0, &count, model.get(), "ab", 2, 99) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_tokenize(nullptr, 5, &count, model.get(), "ab", 2, 0) == ABY_ERROR_INVALID_ARGUMENT);
+  ABY_REQUIRE(aby_model_tokenize(nullptr, 0, &count, model.get(), "Hello, world", 12, 0));
+  std::vector<std::int32_t> ids(count);
+  ABY_REQUIRE(aby_model_tokenize(ids.data(), ids.size(), &count, model.get(), "Hello, world", 12, 0));
+  std::string text(64, '\0');
+  ABY_REQUIRE(aby_model_detokenize(text.data(), text.size(), &count, model.get(), ids.data(), ids.size(), 0));
+  CHECK(text.substr(0, count) == "Hello, world");
+  ABY_REQUIRE(aby_model_detokenize(text.data(), 3, &count, model.get(), ids.data(), ids.size(), 0));
+  CHECK(count == 12); // cut, but the whole length is told
+  ids[0] = 1280;
+  CHECK_FAILS(aby_model_detokenize(text.data(), 3, &count, model.get(), ids.data(), 1, 0), ABY_ERROR_INVALID_ARGUMENT,
+              "1280");
+  ABY_REQUIRE(aby_model_tokenize(nullptr, 0, &count, model.get(), nullptr, 0, 0));
+  CHECK(count == 0);
+
+  auto options = make<aby_chat_options>(aby_chat_options_init);
+  const std::string messages = R"([{"role":"user","content":"Hi"}])";
+  const auto render = [&](const std::string &json) {
+    return aby_model_render_chat(nullptr, 0, &count, model.get(), json.data(), json.size(), &options);
+  };
+  ABY_REQUIRE(render(messages));
+  CHECK(render("[{]") == ABY_ERROR_TEMPLATE);
+  options.chat_template = "{{ messages[0].content }}{% if %}";
+  CHECK(render(messages) == ABY_ERROR_TEMPLATE);
+  options.chat_template = "{{ raise_exception('no such role') }}";
+  CHECK_FAILS(render(messages), ABY_ERROR_TEMPLATE, "no such role");
+}
+
+TEST_CASE("memory that cannot be had") {
+  aby_model_options options = model_options();
+  options.cache_tokens = std::uint64_t{1} << 40;
+  aby_model *model = nullptr;
+  CHECK_FAILS(aby_model_open(&model, checkpoint("tiny-v3").c_str(), &options), ABY_ERROR_INVALID_ARGUMENT, "cache_tokens");
+  CHECK(model == nullptr);
+}
