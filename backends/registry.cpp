@@ -1,6 +1,8 @@
 #include "backends/registry.h"
 
+#ifdef ABYSSAL_WITH_CPU
 #include "backends/cpu/cpu_backend.h"
+#endif
 #include "backends/reference/reference_backend.h"
 #include "base/status.h"
 
@@ -53,7 +55,11 @@ std::string own_folder() {
 } // namespace
 
 std::span<const abk_backend *const> built_in_backends() noexcept {
-  static const std::array<const abk_backend *, 2> backends = {cpu_backend(), reference_backend()};
+  static const std::array backends = {
+#ifdef ABYSSAL_WITH_CPU
+      cpu_backend(),
+#endif
+      reference_backend()};
   return backends;
 }
 

@@ -5,9 +5,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace abyssal {
 
+// The file must not be truncated while it is mapped: the operating system then ends a process that reads the lost part.
 class MappedFile {
 public:
   // Throws NOT_FOUND or IO, naming the file. An empty file maps to an empty span.
@@ -20,7 +22,8 @@ public:
   const std::string &path() const noexcept { return path_; }
 
 private:
-  MappedFile(std::string path, const std::byte *data, std::size_t size);
+  MappedFile(std::string path, const std::byte *data, std::size_t size)
+      : path_(std::move(path)), data_(data), size_(size) {}
   std::string path_;
   const std::byte *data_;
   std::size_t size_;

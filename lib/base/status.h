@@ -6,7 +6,9 @@
 #include <exception>
 #include <new>
 #include <sstream>
+#include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace abyssal {
@@ -49,6 +51,12 @@ template <typename Body, typename SetText> aby_status guarded(Body &&body, SetTe
   } catch (const std::bad_alloc &) {
     set_text("out of memory");
     return ABY_ERROR_NO_MEMORY;
+  } catch (const std::length_error &) {
+    set_text("out of memory: a size exceeds what can be addressed");
+    return ABY_ERROR_NO_MEMORY;
+  } catch (const std::system_error &error) { // std::filesystem's too
+    set_text(error.what());
+    return ABY_ERROR_IO;
   } catch (const std::exception &error) {
     set_text(error.what());
     return ABY_ERROR_INTERNAL;

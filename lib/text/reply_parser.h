@@ -24,19 +24,23 @@ public:
   // The bytes of the next token -> the text that is now certain. Markers <think> and </think>, whether they come as one
   // token or in pieces, are not text; nor are line breaks right after <think>, before </think> and after it. A piece
   // has one kind: when a token completes both (the end of reasoning and the start of content), the rest comes with the
-  // next call.
+  // next call. Bytes that can never become UTF-8 are given as U+FFFD.
   ReplyPiece push(std::string_view token_bytes);
   // What was held back; call until text is empty.
   ReplyPiece finish();
 
+  // Whether what comes next is reasoning.
   bool reasoning() const noexcept { return kind_ == TextKind::kReasoning; }
 
 private:
+  ReplyPiece take(bool final);
+  void take_marker(std::size_t position, std::string &text);
+  std::size_t certain_length(bool final) const noexcept;
+
   TextKind kind_ = TextKind::kContent;
   bool plain_;
-  bool marker_seen_ = false;
-  bool skip_line_breaks_ = false;
-  std::string pending_; // bytes not yet certain
+  bool skip_line_breaks_ = false; // a marker was just read
+  std::string pending_;           // bytes not yet certain
 };
 
 } // namespace abyssal

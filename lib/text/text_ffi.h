@@ -1,0 +1,69 @@
+/* The C boundary between the C++ text library and its Rust part (rust/src/ffi.rs). Both sides are built together; nobody
+ * else sees it. Texts are UTF-8 with a length. Every function returns a status; on any other than ABYTEXT_OK the outputs
+ * are untouched and error holds the text. No panic crosses. Handles are immutable and may be used from any thread. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  ABYTEXT_OK = 0,
+  ABYTEXT_INVALID = 1,     /* the input (JSON, template, text) is in error */
+  ABYTEXT_UNSUPPORTED = 2, /* valid, but not handled */
+  ABYTEXT_INTERNAL = 3     /* a panic, or no thread could be started */
+};
+
+/* A text that the Rust side allocated; give it back to abytext_text_free. data may be NULL when size is 0. */
+typedef struct abytext_text {
+  char *data;
+  size_t size;
+} abytext_text;
+void abytext_text_free(abytext_text text);
+
+typedef struct abytext_ids {
+  uint32_t *data;
+  size_t size;
+} abytext_ids;
+void abytext_ids_free(abytext_ids ids);
+
+enum { ABYTEXT_TOKEN_EXISTS = 1, ABYTEXT_TOKEN_SPECIAL = 2 };
+
+/* What decoding needs, borrowed from the tokenizer. Token i has the bytes bytes[offsets[i]] .. bytes[offsets[i + 1]] and
+ * flags[i], for i < count, one more than the highest id. */
+typedef struct abytext_vocabulary {
+  size_t count;
+  const uint64_t *offsets; /* [count + 1] */
+  const uint8_t *bytes;
+  const uint8_t *flags; /* [count] */
+  int64_t leading;      /* the special token that the post-processor puts before a text, or -1 */
+  size_t strip_count;   /* decoding a text drops up to this many of strip_byte from its start */
+  char strip_byte;
+} abytext_vocabulary;
+
+typedef struct abytext_tokenizer abytext_tokenizer;
+int32_t abytext_tokenizer_create(const char *json, size_t size, abytext_tokenizer **out, abytext_text *error);
+void abytext_tokenizer_destroy(abytext_tokenizer *tokenizer);
+void abytext_tokenizer_vocabulary(const abytext_tokenizer *tokenizer, abytext_vocabulary *out);
+/* plain non-zero: added tokens in the text are not recognised. */
+int32_t abytext_tokenizer_encode(const abytext_tokenizer *tokenizer, const char *text, size_t size, int32_t plain,
+                                 abytext_ids *out, abytext_text *error);
+/* The id of a token's exact content, or -1. */
+int64_t abytext_tokenizer_token_id(const abytext_tokenizer *tokenizer, const char *content, size_t size);
+
+typedef struct abytext_template abytext_template;
+/* globals: a JSON object of variables that every rendering sees. */
+int32_t abytext_template_create(const char *source, size_t source_size, const char *globals, size_t globals_size,
+                                abytext_template **out, abytext_text *error);
+void abytext_template_destroy(abytext_template *compiled);
+/* messages: a JSON array of objects; tools: a JSON array or ""; variables: a JSON object or "". */
+int32_t abytext_template_render(const abytext_template *compiled, const char *messages, size_t messages_size,
+                                const char *tools, size_t tools_size, const char *variables, size_t variables_size,
+                                int32_t add_generation_prompt, abytext_text *out, abytext_text *error);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,131 @@
+#include "weights/memory_source.h"
+
+#include "base/status.h"
+
+#include <cstring>
+#include <map>
+#include <new>
+
+namespace abyssal {
+
+namespace {
+
+constexpr std::align_val_t kAlignment{64};
+
+struct AlignedDelete {
+  void operator()(std::byte *bytes) const noexcept { ::operator delete(bytes, kAlignment); }
+};
+using AlignedBytes = std::unique_ptr<std::byte, AlignedDelete>;
+
+class MemorySource final : public TensorSource {
+public:
+  void add(const aby_tensor &tensor) {
+    TensorView view;
+    view.dtype = tensor.dtype;
+    view.shape.assign(tensor.shape, tensor.shape + tensor.rank);
+    view.bytes = tensor.bytes;
+    AlignedBytes copy(static_cast<std::byte *>(::operator new(tensor.bytes, kAlignment)));
+    std::memcpy(copy.get(), tensor.data, tensor.bytes);
+    view.data = copy.get();
+    if (!tensors_.try_emplace(tensor.name, Entry{std::move(view), std::move(copy)}).second)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", tensor.name, ": is given twice");
+  }
+
+  const TensorView *find(const std::string &name) const override {
+    const auto found = tensors_.find(name);
+    return found == tensors_.end() ? nullptr : &found->second.view;
+  }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> all;
+    for (const auto &[name, entry] : tensors_)
+      all.push_back(name);
+    return all;
+  }
+  std::string origin(const std::string &) const override { return "in memory"; }
+  bool stays_in_place(const std::string &) const noexcept override { return true; }
+
+private:
+  struct Entry {
+    TensorView view;
+    AlignedBytes bytes;
+  };
+  std::map<std::string, Entry> tensors_;
+};
+
+class OverlaySource final : public TensorSource {
+public:
+  void add_all(const std::shared_ptr<const TensorSource> &source) {
+    const auto *layered = dynamic_cast<const OverlaySource *>(source.get());
+    for (const std::string &name : source->names())
+      from_.insert_or_assign(name, layered != nullptr ? layered->from_.at(name) : source);
+  }
+
+  const TensorView *find(const std::string &name) const override {
+    const auto found = from_.find(name);
+    return found == from_.end() ? nullptr : found->second->find(name);
+  }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> all;
+    for (const auto &[name, source] : from_)
+      all.push_back(name);
+    return all;
+  }
+  std::string origin(const std::string &name) const override {
+    const auto found = from_.find(name);
+    return found == from_.end() ? "nowhere" : found->second->origin(name);
+  }
+  bool stays_in_place(const std::string &name) const noexcept override {
+    const auto found = from_.find(name);
+    return found != from_.end() && found->second->stays_in_place(name);
+  }
+
+private:
+  std::map<std::string, std::shared_ptr<const TensorSource>> from_; // never an OverlaySource
+};
+
+void check_tensor(const aby_tensor *tensor, std::size_t index) {
+  if (tensor == nullptr)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", index, " is NULL");
+  if (tensor->struct_size != sizeof(aby_tensor))
+    fail(ABY_ERROR_STRUCT_SIZE, "tensor ", index, ": struct_size is ", tensor->struct_size, "; expected ",
+         sizeof(aby_tensor));
+  if (tensor->name == nullptr || tensor->name[0] == '\0')
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", index, " has no name");
+  const char *name = tensor->name;
+  if (tensor->data == nullptr)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": data is NULL");
+  const std::size_t size = dtype_size(tensor->dtype);
+  if (size == 0)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dtype ", tensor->dtype, " is not known");
+  if (tensor->rank < 1 || tensor->rank > ABY_MAX_RANK)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": rank is ", tensor->rank, "; expected 1 to ", ABY_MAX_RANK);
+  std::uint64_t bytes = size;
+  for (std::uint32_t i = 0; i < tensor->rank; ++i) {
+    const std::int64_t dim = tensor->shape[i];
+    if (dim < 1 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dim), &bytes))
+      fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dimension ", i, " is ", dim);
+  }
+  if (bytes != tensor->bytes)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor->bytes, " bytes; its shape and type need ", bytes);
+}
+
+} // namespace
+
+std::shared_ptr<const TensorSource> make_memory_source(const aby_tensor *const *tensors, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    check_tensor(tensors[i], i);
+  auto source = std::make_shared<MemorySource>();
+  for (std::size_t i = 0; i < count; ++i)
+    source->add(*tensors[i]);
+  return source;
+}
+
+std::shared_ptr<const TensorSource> overlay(const std::shared_ptr<const TensorSource> &base,
+                                            const std::shared_ptr<const TensorSource> &replacements) {
+  auto source = std::make_shared<OverlaySource>();
+  source->add_all(base);
+  source->add_all(replacements);
+  return source;
+}
+
+} // namespace abyssal

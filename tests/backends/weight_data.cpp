@@ -1,0 +1,184 @@
+// Random weights in every storage format, decoded here by the formats' definitions, apart from the library's code.
+#include "op_fixture.h"
+
+#include "base/dtype.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace abyssal::test {
+
+namespace {
+
+// sign, exponent, mantissa by definition. Infinities and NaNs are not made here.
+double minifloat(std::uint32_t bits, int exponent_bits, int mantissa_bits, int bias) {
+  const std::uint32_t mantissa = bits & ((1u << mantissa_bits) - 1);
+  const int exponent = static_cast<int>((bits >> mantissa_bits) & ((1u << exponent_bits) - 1));
+  const bool negative = ((bits >> (exponent_bits + mantissa_bits)) & 1u) != 0;
+  const double fraction = static_cast<double>(mantissa) / static_cast<double>(1u << mantissa_bits);
+  const double value = exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
+  return negative ? -value : value;
+}
+
+template <typename Bits> void append(std::vector<unsigned char> &bytes, Bits bits) {
+  const std::size_t at = bytes.size();
+  bytes.resize(at + sizeof bits);
+  std::memcpy(&bytes[at], &bits, sizeof bits);
+}
+
+// A random element between -1 and 1 or so (fp8: all values), appended; its value.
+double random_element(Random &random, std::vector<unsigned char> &bytes, aby_dtype dtype) {
+  switch (dtype) {
+  case ABY_DTYPE_F16: {
+    const auto bits = static_cast<std::uint16_t>((random() & 0x83ffu) | (random() % 15) << 10); // subnormals too
+    append(bytes, bits);
+    return minifloat(bits, 5, 10, 15);
+  }
+  case ABY_DTYPE_BF16: {
+    const auto bits = static_cast<std::uint16_t>((random() & 0x807fu) | (120 + random() % 7) << 7);
+    append(bytes, bits);
+    return minifloat(bits, 8, 7, 127);
+  }
+  case ABY_DTYPE_F8_E4M3: {
+    auto bits = static_cast<std::uint8_t>(random());
+    if ((bits & 0x7f) == 0x7f) // NaN
+      bits = 0;
+    append(bytes, bits);
+    return minifloat(bits, 4, 3, 7);
+  }
+  default: {
+    const auto value = static_cast<float>(random_values(random, 1)[0]);
+    append(bytes, value);
+    return value;
+  }
+  }
+}
+
+// A random block scale, appended; its value.
+double random_scale(Random &random, std::vector<unsigned char> &bytes, aby_dtype dtype) {
+  switch (dtype) {
+  case ABY_DTYPE_F8_E8M0: {
+    const auto bits = static_cast<std::uint8_t>(117 + random() % 4);
+    append(bytes, bits);
+    return std::ldexp(1.0, bits - 127);
+  }
+  case ABY_DTYPE_BF16: {
+    const auto bits = static_cast<std::uint16_t>((random() & 0x7fu) | (117 + random() % 4) << 7);
+    append(bytes, bits);
+    return minifloat(bits, 8, 7, 127);
+  }
+  default: {
+    const auto value = static_cast<float>(random_values(random, 1, 0.001, 0.01)[0]);
+    append(bytes, value);
+    return value;
+  }
+  }
+}
+
+// Moves everything by `by` bytes, so that it starts off an aligned address.
+void shift(std::vector<std::vector<unsigned char>> &all, std::size_t by) {
+  for (auto &bytes : all)
+    bytes.insert(bytes.begin(), by, static_cast<unsigned char>(0xff));
+}
+
+void make_matrix(Random &random, WeightData &weight) {
+  std::vector<unsigned char> data;
+  const std::size_t first = weight.values.size();
+  for (std::int64_t i = 0; i < weight.n * weight.k; ++i)
+    weight.values.push_back(random_element(random, data, weight.dtype));
+  weight.data.push_back(std::move(data));
+  if (weight.dtype != ABY_DTYPE_F8_E4M3)
+    return;
+  std::vector<unsigned char> scales;
+  for (std::int64_t r = 0; r < weight.n; r += weight.block_n) {
+    for (std::int64_t c = 0; c < weight.k; c += weight.block_k) {
+      const double scale = random_scale(random, scales, weight.scale_dtype);
+      for (std::int64_t i = r; i < std::min(r + weight.block_n, weight.n); ++i) {
+        for (std::int64_t j = c; j < std::min(c + weight.block_k, weight.k); ++j)
+          weight.values[first + static_cast<std::size_t>(i * weight.k + j)] *= scale;
+      }
+    }
+  }
+  weight.scales.push_back(std::move(scales));
+}
+
+} // namespace
+
+Values random_values(Random &random, std::int64_t count, double low, double high) {
+  Values values;
+  for (std::int64_t i = 0; i < count; ++i)
+    values.push_back(static_cast<float>(low + (high - low) * static_cast<double>(random() & 0xffffffu) / 0xffffff));
+  return values;
+}
+
+WeightData random_matrix(Random &random, std::int64_t n, std::int64_t k, std::int64_t count, const WeightLike &like) {
+  WeightData weight;
+  weight.dtype = like.dtype;
+  weight.compute = like.compute;
+  weight.n = n;
+  weight.k = k;
+  weight.count = count;
+  weight.borrowed = like.borrowed;
+  weight.misalign = like.misalign;
+  if (like.dtype == ABY_DTYPE_F8_E4M3) {
+    weight.scale_dtype = like.scale_dtype;
+    weight.block_n = like.block_n;
+    weight.block_k = like.block_k;
+  }
+  for (std::int64_t i = 0; i < count; ++i)
+    make_matrix(random, weight);
+  shift(weight.data, like.misalign);
+  shift(weight.scales, like.misalign);
+  return weight;
+}
+
+WeightData random_vector(Random &random, std::int64_t n, double low, double high) {
+  return vector_of(random_values(random, n, low, high));
+}
+
+WeightData random_kv_b(Random &random, std::int32_t heads, std::int32_t nope, std::int32_t v, std::int64_t kv_lora,
+                       const WeightLike &like) {
+  WeightData weight = random_matrix(random, std::int64_t{heads} * (nope + v), kv_lora, 1, like);
+  weight.use = ABK_USE_MLA_KV_B;
+  weight.heads = heads;
+  weight.qk_nope = nope;
+  weight.v_dim = v;
+  return weight;
+}
+
+WeightData matrix_of(std::int64_t n, std::int64_t k, const Values &values) {
+  WeightData weight;
+  weight.n = n;
+  weight.k = k;
+  weight.values = values;
+  weight.data.emplace_back();
+  for (const double value : values)
+    append(weight.data.back(), static_cast<float>(value));
+  return weight;
+}
+
+WeightData vector_of(const Values &values) {
+  WeightData weight = matrix_of(static_cast<std::int64_t>(values.size()), 1, values);
+  weight.use = ABK_USE_VECTOR;
+  return weight;
+}
+
+double rounded(double value, aby_dtype dtype) {
+  const auto single = static_cast<float>(value);
+  if (dtype != ABY_DTYPE_BF16)
+    return single;
+  // To nearest, ties to even, in whole units of the last of 8 significant bits.
+  if (single == 0.0f || !std::isfinite(single))
+    return single;
+  const double unit = std::ldexp(1.0, std::ilogb(single) - 7);
+  return std::nearbyint(single / unit) * unit;
+}
+
+Values rounded(Values values, aby_dtype dtype) {
+  for (double &value : values)
+    value = rounded(value, dtype);
+  return values;
+}
+
+} // namespace abyssal::test
