@@ -88,6 +88,8 @@ void combine(const PassContext &pass, const MtpWeights &w) {
 void mtp_pass(const DevicePtr &device, const PassContext &main, const Ragged &ragged) {
   const MtpWeights &w = *main.model.weights->mtp;
   const std::uint64_t hidden = static_cast<std::uint64_t>(main.config.hidden_size);
+  const std::vector<Pairs> pairs = pairs_of(ragged);
+  gather_hidden(main, ragged, pairs); // before last_hidden, where previous_hidden may be, is written
   // The newest token's hidden state is what the next evaluation's first pair needs.
   for (std::size_t i = 0; i < ragged.sequences.size(); ++i) {
     if (!ragged.sequences[i].mtp)
@@ -98,10 +100,8 @@ void mtp_pass(const DevicePtr &device, const PassContext &main, const Ragged &ra
     copy_rows_out(main, last.data(), main.workspace.at().final.at(row * hidden * sizeof(float)),
                   static_cast<std::int64_t>(hidden));
   }
-  const std::vector<Pairs> pairs = pairs_of(ragged);
   if (pairs.empty())
     return;
-  gather_hidden(main, ragged, pairs);
 
   std::vector<PassSequence> shares;
   for (const Pairs &p : pairs) {

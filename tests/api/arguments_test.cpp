@@ -12,7 +12,7 @@ bool says(const char *part) { return std::strstr(aby_last_error(), part) != null
 #define CHECK_FAILS(call, status, part)                                                                                \
   do {                                                                                                                 \
     CHECK((call) == (status));                                                                                         \
-    INFO(aby_last_error());                                                                                            \
+    INFO(std::string(aby_last_error()));                                                                                            \
     CHECK(says(part));                                                                                                 \
   } while (false)
 
