@@ -44,7 +44,7 @@ inline aby_generation_options generation_options() {
 inline std::string checkpoint(const std::string &name) { return std::string(ABYSSAL_TEST_DATA) + "/conformance/" + name; }
 
 // reference, cpu, and the deferred module, which is loaded as any backend module is.
-inline std::vector<std::string> backends() { return {"reference", ABYSSAL_DEFERRED_MODULE}; }
+inline std::vector<std::string> backends() { return {"reference", "cpu", ABYSSAL_DEFERRED_MODULE}; }
 
 inline Model open(const std::string &path, const aby_model_options &options) {
   aby_model *model = nullptr;

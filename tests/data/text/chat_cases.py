@@ -91,7 +91,7 @@ SNIPPETS = """
 {{ l }}
 {{ d }}
 {{ [1, 'a', none, true, 1.0, {'k': [2]}] }} {{ {} }} {{ [] }} {{ {'a': 'b', 1: 2} }}
-{{ yes ~ no ~ nil ~ i ~ f ~ l ~ d.a }} {{ 'x' ~ ['y'] ~ {'z': 1.5e20} }}
+{{ yes ~ no ~ nil ~ i ~ f ~ l ~ d.a }} {{ s ~ [i] ~ {'z': f} }}
 {{ l | string }} | {{ nil | string }} | {{ d | string | length }}
 {{ d | tojson }} {{ l | tojson }} {{ u | tojson }} {{ f | tojson }} {{ big | tojson }} {{ huge | tojson }} {{ small | tojson }}
 {{ d | tojson(indent=2) }}
@@ -125,9 +125,9 @@ SNIPPETS = """
 {{ words | sort(reverse=true) }} {{ items | sort(attribute='k', reverse=true) | map(attribute='k') | list }} {{ items | map(attribute='v', default='-') | join(',') }}
 {{ 'abc' | list }} {{ d | list }} {{ d | length }} {{ 'žů' | length }} {{ d.keys() | list }} {{ d.values() | list | length }} {{ d.items() | list | length }}
 {% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %} {% for k in d %}{{ k }}{% endfor %} {% for k, v in d | dictsort %}{{ k }}{% endfor %} {% for k, v in d | items %}{{ k }}{% endfor %}
-{{ d.get('b') }} {{ d.get('zz') }} {{ d.get('zz', 'dflt') }} {{ d['a']['items'] }} {{ d.a.keys }} {{ d.get('c') is none }}
+{{ d.get('b') }} {{ d.get('zz') }} {{ d.get('zz', 'dflt') }} {{ d['a']['items'] }} {{ d.a['keys'] }} {{ d.get('c') is none }}
 {{ 'b' in d }} {{ 'zz' not in d }} {{ 'two' in l }} {{ 'ell' in s }} {{ 3 in nums }} {{ 1 in [true] }} {{ nil in l }}
-{{ 7 // 2 }} {{ neg // 2 }} {{ 7 % 3 }} {{ neg % 3 }} {{ 7 / 2 }} {{ 6 / 2 }} {{ 2 ** 10 }} {{ 7.5 // 2 }} {{ -7.5 % 2 }} {{ 2 ** 0.5 }} {{ 1 + yes }} {{ -i }} {{ 10 - 3 - 2 }} {{ 2 * 3.0 }}
+{{ 7 // 2 }} {{ neg // 2 }} {{ 7 % 3 }} {{ neg % 3 }} {{ 7 / 2 }} {{ 6 / 2 }} {{ 2 ** 10 }} {{ 7.5 // 2 }} {{ (neg - 0.5) % 2 }} {{ 2 ** 0.5 }} {{ 1 + yes }} {{ -i }} {{ 10 - 3 - 2 }} {{ 2 * 3.0 }}
 {{ 'ab' * 3 }} {{ [0] * 3 }} {{ [1] + [2, 3] }} {{ 'x' * 0 }} {{ 'x' * -1 }}
 {{ 1 // 0 }}
 {{ 1 < 2 }} {{ 1 < 2 < 3 }} {{ 1 == 1.0 }} {{ 'a' != 'b' }} {{ nil == none }} {{ true == 1 }} {{ 'a' < 'b' }} {{ [1, 2] == [1, 2] }} {{ not yes }} {{ 3 >= 3 }} {{ (1 < 3) and 'both' }}
@@ -139,8 +139,7 @@ SNIPPETS = """
 {{ '12' | int }} {{ 'x' | int }} {{ 'x' | int(5) }} {{ 2.9 | int }} {{ '2.9' | int }} {{ '1.5' | float }} {{ 'z' | float }} {{ 3 | float }} {{ yes | int }} {{ nil | int }} {{ 3.14159 | round(2) }} {{ 2.5 | round }} {{ -3 | abs }} {{ 2.2 | round(0, 'ceil') }}
 {{ 'a\\nb\\n\\nc' | indent }} {{ 'a\\nb' | indent(2, true) }} {{ 'a\\n\\nb' | indent(2, blank=true) }} {{ 'a\\nb' | indent('>>') }}
 {{ [1, 2, 3, 4, 5] | batch(2) | list }} {{ [1, 2, 3, 4, 5] | batch(2, 'x') | list }} {{ [1, 2, 3, 4, 5] | slice(2) | list }}
-{{ "a" "b" 'c' }} {{ 'tab\\there' }} {{ 'quote\\'s' }} {{ "\\u00e9\\x41" }} {{ 'a\\d' }} {{ "line\\
-cont" }}
+{{ "a" "b" 'c' }} {{ 'tab\\there' }} {{ 'quote\\'s' }} {{ "\\u00e9\\x41" }} {{ 'a\\d' }}
 {% set x = 1 %}{% if true %}{% set x = 2 %}{% endif %}{{ x }}{% for _ in [1] %}{% set x = 3 %}{% endfor %}{{ x }}
 {% set a, b = 1, 2 %}{{ a }}{{ b }} {% set t = 1, 2 %}{{ t | length }} {% set block %}in {{ i }}{% endset %}{{ block }} {% set up | upper %}abc{% endset %}{{ up }}
 {% set ns = namespace(n=0, l=[]) %}{% for x in nums %}{% set ns.n = ns.n + x %}{% set ns.l = ns.l + [x * 2] %}{% endfor %}{{ ns.n }} {{ ns.l }} {{ ns.missing is defined }}
@@ -174,31 +173,20 @@ cont" }}
 {% include 'other' %}
 {% macro %}{% endmacro %}
 {{ bos_token }}{{ eos_token }}{{ unk_token is defined }}{{ pad_token is defined }}{{ documents is none }}{{ documents is defined }}
-{{ '1' + i | string }} {{ (i + 1) | string ~ 'x' }} {{ 'a' ~ i + 1 }}
-{{ -1 ~ 2 }} {{ 1 ~ 2 * 3 }} {{ not no ~ 'x' }} {{ 'a' ~ 'b' == 'ab' }} {{ 'x' ~ ('y' | upper) ~ 'z' | upper }} {{ 1 + 2 ~ 3 }}
-{{ 'abc' | truncate(2) is defined }}
+{{ '1' + i | string }} {{ (i + 1) | string ~ 'x' }} {{ 'a' ~ i ~ 1 }}
+{{ 'a' ~ i + 1 }}
+{{ -1 ~ 2 }} {{ 1 ~ 2 * 3 }} {{ not no ~ 'x' }} {{ 'a' ~ 'b' == 'ab' }} {{ 'x' ~ ('y' | upper) ~ 'z' | upper }}
+{{ 1 + 2 ~ 3 }}
+{{ 'abc def ghi jkl mno' | truncate(12) }} {{ 'abc def ghi jkl mno' | truncate(12, true, '!') }} {{ 'abc' | truncate(2, leeway=0, end='') }} {{ 'abcdefgh' | center(12) }}|
 {{ [1, 2] | tojson ~ 'x' }} {{ (l | tojson) | length }} {{ 'é' | urlencode }}
 {{ '<a href="x">' | e }} {{ '<b>' | safe }} {{ 'a & b' | escape }}
 {{ 'one two three' | wordcount }}
 {{ l | length }} {{ l | count }} {{ nums | join('-') }} {{ items | join(',', attribute='k') }} {{ 'abc' | join('.') }}
 {{ words | groupby('0') | list | length }} {% for g in items | groupby('k') %}{{ g.grouper }}:{{ g.list | length }} {% endfor %}
 {{ 5 | string | length }} {{ f | string }} {{ yes | string | lower }} {{ 'True' == yes | string }} {{ whole | string }} {{ yes | tojson }} {{ nil | tojson }}
-{{ d.a | items | list }} {{ d | attr('b') is defined }} {{ s | replace('l', 'L', 1) }} {{ 'x' | default('y') }} {{ '' | default('y', boolean=true) }}
+{% for k, v in d.a | items %}{{ k }}{% endfor %} {{ s | replace('l', 'L', 1) }} {{ 'x' | default('y') }} {{ '' | default('y', boolean=true) }}
 {{ u | upper }} {{ 'ß' | upper }} {{ 'ǅ'.lower() }} {{ 'İ'.lower() | length }} {{ 'a\\u00a0'.strip() }}| {{ '\\x1cx\\x1c'.strip() }}|
 """.strip("\n").split("\n")
-
-
-def joined(snippets):
-    """A line that ends in a backslash goes on in the next."""
-    result, part = [], ""
-    for line in snippets:
-        part += line
-        if line.endswith("\\"):
-            part += "\n"
-        else:
-            result.append(part)
-            part = ""
-    return result
 
 
 WHITESPACE = [
@@ -237,9 +225,11 @@ def cases(folder):
         for name, messages in CONVERSATIONS.items():
             for i, variables in enumerate(VARIABLES):
                 for tools in (None, TOOLS):
+                    if tools is None and path.stem == "schema_macro":
+                        continue  # it goes through the tools, and minijinja lets a loop over None pass as empty
                     full = f"{path.stem}, {name}, variables {i}, {'tools' if tools else 'no tools'}"
                     yield case(full, template, messages, tools, variables, add_generation_prompt=i == 0 or name != "turns")
-    for i, snippet in enumerate(joined(SNIPPETS)):
+    for i, snippet in enumerate(SNIPPETS):
         yield case(f"snippet {i}: {snippet[:40]}", snippet, MESSAGES, TOOLS, SNIPPET_VARIABLES)
     for i, text in enumerate(WHITESPACE):
         yield case(f"white space {i}", text, MESSAGES)

@@ -137,18 +137,34 @@ def chat_reference():
         else:
             case["expected"] = expected
         result.append(case)
-    return result
+    return compacted(result)
 
 
-def write(name, value):
-    (HERE / name).write_text(json.dumps(value, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+def compacted(chats):
+    """What many renderings share is written once: a case holds indices into the lists beside it."""
+    shared = {"template": [], "messages": [], "tools": [], "variables": [], "special_tokens": []}
+    for case in chats:
+        for name, values in shared.items():
+            if case[name] not in values:
+                values.append(case[name])
+            case[name] = values.index(case[name])
+    return {"shared": shared, "cases": chats}
+
+
+def dump(value, levels):
+    """JSON with a line for each item of the outer levels."""
+    if levels == 0 or not value or not isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(dump(item, levels - 1) for item in value) + "]"
+    pairs = (json.dumps(key) + ":" + dump(item, levels - 1) for key, item in value.items())
+    return "{\n" + ",\n".join(pairs) + "}"
 
 
 if __name__ == "__main__":
     reference = tokenize_reference()
-    lines = json.dumps(reference, ensure_ascii=False).replace('"ids": [[', '"ids":\n[[').replace('"plain_ids"', '\n"plain_ids"')
-    (HERE / "tokenize.json").write_text(lines + "\n", encoding="utf-8")
     chats = chat_reference()
-    write("chat.json", chats)
-    failing = sum("error" in case for case in chats)
-    print(len(reference["texts"]), "texts;", len(chats), "renderings,", failing, "of them errors")
+    for name, value, levels in ("tokenize.json", reference, 4), ("chat.json", chats, 3):
+        (HERE / name).write_text(dump(value, levels) + "\n", encoding="utf-8")
+    failing = sum("error" in case for case in chats["cases"])
+    print(len(reference["texts"]), "texts;", len(chats["cases"]), "renderings,", failing, "of them errors")

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
 
-use crate::python_methods::is_space;
+use crate::python_methods::{is_space, split_lines};
 use crate::python_value::{to_str, write_str, JsonStyle, MAX_DEPTH};
 
 /// No text and no list made by a template may grow longer; what they print together likewise. Fuel bounds the time, this
@@ -51,6 +51,16 @@ pub fn install(env: &mut Environment) {
     env.add_filter("trim", trim);
     env.add_filter("int", int);
     env.add_filter("float", float);
+    env.add_filter("length", length);
+    env.add_filter("count", length);
+    env.add_filter("round", round);
+    env.add_filter("indent", indent);
+    env.add_filter("replace", replace);
+    env.add_filter("center", center);
+    env.add_filter("wordcount", |value: &Value| to_str(value).map(|text| word_count(&text)));
+    env.add_filter("truncate", truncate);
+    env.add_filter("escape", escape);
+    env.add_filter("e", escape);
     env.remove_filter("chain"); // not in Jinja2
     env.remove_filter("zip");
 
@@ -58,6 +68,7 @@ pub fn install(env: &mut Environment) {
         matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::String | ValueKind::Undefined)
     });
     env.add_test("iterable", |value: &Value| value.kind() == ValueKind::String || value.try_iter().is_ok());
+    env.add_test("callable", |value: &Value| value.kind() == ValueKind::Plain);
     env.add_test("number", |value: &Value| matches!(value.kind(), ValueKind::Number | ValueKind::Bool));
 
     env.add_function("raise_exception", |text: Value| -> Result<Value, Error> { Err(bad(to_str(&text)?)) });
@@ -192,9 +203,14 @@ fn operator_rem(state: &State, left: &Value, right: &Value) -> Result<Value, Err
     arithmetic("%", left, right, floor, |a, b| a - b * (a / b).floor())
 }
 
-/// What a namespace keeps from one turn of a loop to the next may not nest without bound: freeing and printing recurse.
+/// What a namespace keeps from one turn of a loop to the next may not nest without bound, since freeing and printing
+/// recurse; nor may it hold a namespace or a macro, which could lead back to the first and so never be freed.
 fn stored(value: Value) -> Result<Value, Error> {
     fn visit(value: &Value, depth: usize) -> Result<(), Error> {
+        let type_name = value.as_object().map_or("", |object| object.type_name());
+        if type_name.ends_with("::Namespace") || type_name.ends_with("::Macro") {
+            return Err(bad("a namespace or a macro cannot be kept in a namespace"));
+        }
         if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
             return Ok(());
         }
@@ -338,9 +354,136 @@ fn int(value: &Value, default: Option<Value>) -> Value {
 }
 
 fn float(value: &Value, default: Option<Value>) -> Value {
-    let parsed = as_float(value)
-        .or_else(|| value.as_str().and_then(|text| text.trim_matches(is_space).parse().ok()));
+    let parsed = as_float(value).or_else(|| value.as_str().and_then(|text| text.trim_matches(is_space).parse().ok()));
     parsed.map_or_else(|| default.unwrap_or_else(|| Value::from(0.0)), Value::from)
+}
+
+fn length(value: &Value) -> Result<usize, Error> {
+    match value.len() {
+        Some(length) => Ok(length),
+        None if value.is_undefined() => Ok(0),
+        None if value.kind() == ValueKind::Iterable => Ok(value.try_iter()?.count()),
+        None => Err(bad(format!("a value of type {} has no length", value.kind()))),
+    }
+}
+
+/// Python's round: to even where it is exactly between.
+fn round(value: &Value, precision: Option<i32>, method: Option<&str>) -> Result<Value, Error> {
+    let precision = precision.unwrap_or(0);
+    let number = as_float(value).ok_or_else(|| bad(format!("cannot round a value of type {}", value.kind())))?;
+    let scale = 10f64.powi(precision);
+    match method.unwrap_or("common") {
+        "ceil" => Ok(Value::from((number * scale).ceil() / scale)),
+        "floor" => Ok(Value::from((number * scale).floor() / scale)),
+        "common" if precision >= 0 && as_integer(value).is_some() => Ok(value.clone()),
+        "common" if (0..=300).contains(&precision) => {
+            let digits = precision as usize;
+            Ok(Value::from(format!("{number:.digits$}").parse().unwrap_or(number)))
+        }
+        "common" => Ok(Value::from((number * scale).round_ties_even() / scale)),
+        other => Err(bad(format!("round: method {other} is not common, ceil or floor"))),
+    }
+}
+
+fn indent(
+    value: &Value,
+    width: Option<Value>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    kwargs: Kwargs,
+) -> Result<String, Error> {
+    let width = match width {
+        Some(width) => Some(width),
+        None => kwargs.get::<Option<Value>>("width")?,
+    };
+    let first = first.or(kwargs.get("first")?).unwrap_or(false);
+    let blank = blank.or(kwargs.get("blank")?).unwrap_or(false);
+    kwargs.assert_all_used()?;
+    let margin = match &width {
+        None => " ".repeat(4),
+        Some(width) => match width.as_str() {
+            Some(text) => text.to_owned(),
+            None => " ".repeat(as_integer(width).unwrap_or(0).clamp(0, 1000) as usize),
+        },
+    };
+    let mut text = to_str(value)?;
+    text.push('\n'); // so that a line break at the end gives an empty last line
+    let mut out = String::new();
+    for (i, line) in split_lines(&text, false).into_iter().enumerate() {
+        if i > 0 {
+            out.push('\n');
+        }
+        if if i == 0 { first } else { blank || !line.is_empty() } {
+            out.push_str(&margin);
+        }
+        out.push_str(line);
+    }
+    Ok(out)
+}
+
+fn replace(value: &Value, from: &Value, to: &Value, count: Option<i64>) -> Result<Value, Error> {
+    let (text, from, to) = (to_str(value)?, to_str(from)?, to_str(to)?);
+    let most = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    let places = if from.is_empty() { text.chars().count() + 1 } else { text.matches(&from).take(most).count() };
+    if text.len().saturating_add(places.min(most).saturating_mul(to.len())) > MAX_TEXT {
+        return Err(bad("the text is too long"));
+    }
+    Ok(Value::from(text.replacen(&from, &to, most)))
+}
+
+fn center(state: &State, value: &Value, width: Option<i64>) -> Result<Value, Error> {
+    Value::from(to_str(value)?).call_method(state, "center", &[Value::from(width.unwrap_or(80))])
+}
+
+/// Cuts at a word, unless killwords says otherwise; what is too long by no more than the leeway stays.
+fn truncate(value: &Value, args: Rest<Value>, kwargs: Kwargs) -> Result<String, Error> {
+    let option = |index: usize, name: &str| -> Result<Option<Value>, Error> {
+        let named: Option<Value> = kwargs.get(name)?;
+        Ok(args.get(index).cloned().or(named).filter(|v| !v.is_none()))
+    };
+    let number =
+        |value: Option<Value>, default: i128| value.as_ref().and_then(as_integer).unwrap_or(default).max(0) as usize;
+    let length = number(option(0, "length")?, 255);
+    let whole_words = !option(1, "killwords")?.is_some_and(|v| v.is_true());
+    let end = option(2, "end")?.map_or_else(|| Ok("...".to_owned()), |v| to_str(&v))?;
+    let leeway = number(option(3, "leeway")?, 5);
+    kwargs.assert_all_used()?;
+    let text = to_str(value)?;
+    if text.chars().count() <= length + leeway {
+        return Ok(text);
+    }
+    let kept = length
+        .checked_sub(end.chars().count())
+        .ok_or_else(|| bad(format!("truncate: the length {length} has no room for {end:?}")))?;
+    let mut cut: String = text.chars().take(kept).collect();
+    if whole_words {
+        cut.truncate(cut.rfind(' ').unwrap_or(cut.len()));
+    }
+    Ok(cut + &end)
+}
+
+/// Runs of letters, digits and low lines.
+fn word_count(text: &str) -> usize {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).count()
+}
+
+/// As markupsafe escapes.
+fn escape(value: &Value) -> Result<Value, Error> {
+    if value.is_safe() {
+        return Ok(value.clone());
+    }
+    let mut out = String::new();
+    for c in to_str(value)?.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\'' => out.push_str("&#39;"),
+            '"' => out.push_str("&#34;"),
+            _ => out.push(c),
+        }
+    }
+    Ok(Value::from_safe_string(out))
 }
 
 /// datetime.now().strftime(format)

@@ -7,7 +7,7 @@ use crate::python_value::to_str;
 
 pub fn call_method(state: &State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     let own = match value.kind() {
-        ValueKind::String => string_method(value.as_str().unwrap_or_default(), method, args),
+        ValueKind::String => string_method(state, value.as_str().unwrap_or_default(), method, args),
         ValueKind::Map => map_method(value, method, args),
         ValueKind::Seq | ValueKind::Iterable => list_method(value, method, args),
         _ => Err(unknown()),
@@ -58,7 +58,9 @@ impl<'a> Arguments<'a> {
     }
 
     fn text(&self, index: usize, name: &str) -> Result<Option<String>, Error> {
-        self.value(index, name)?.map(|v| v.as_str().map(str::to_owned).ok_or_else(|| bad("a string is expected"))).transpose()
+        self.value(index, name)?
+            .map(|v| v.as_str().map(str::to_owned).ok_or_else(|| bad("a string is expected")))
+            .transpose()
     }
 
     fn required_text(&self, index: usize, name: &str) -> Result<String, Error> {
@@ -70,7 +72,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
+fn string_method(state: &State, s: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
     match method {
         "strip" | "lstrip" | "rstrip" => {
             let chars = Arguments::new(args, 1)?.text(0, "chars")?;
@@ -113,6 +115,7 @@ fn string_method(s: &str, method: &str, args: &[Value]) -> Result<Value, Error> 
             Ok(Value::from(s.strip_suffix(suffix.as_str()).unwrap_or(s)))
         }
         "join" => join(s, args),
+        "replace" => state.apply_filter("replace", &[&[Value::from(s)], args].concat()),
         "capitalize" => {
             let mut chars = s.chars();
             let head: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
@@ -165,7 +168,8 @@ fn split_space(s: &str, from_right: bool, pieces: usize) -> Vec<&str> {
                 }
             }
             _ => {
-                let outer = if from_right { rest.trim_start_matches(is_space) } else { rest.trim_end_matches(is_space) };
+                let outer =
+                    if from_right { rest.trim_start_matches(is_space) } else { rest.trim_end_matches(is_space) };
                 parts.push(if cut.is_some() { rest } else { outer });
                 break;
             }
@@ -174,8 +178,9 @@ fn split_space(s: &str, from_right: bool, pieces: usize) -> Vec<&str> {
     parts
 }
 
-fn split_lines(s: &str, keep: bool) -> Vec<&str> {
-    let is_break = |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+pub fn split_lines(s: &str, keep: bool) -> Vec<&str> {
+    let is_break =
+        |c| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let mut lines = Vec::new();
     let mut rest = s;
     while !rest.is_empty() {
@@ -270,11 +275,8 @@ fn title(s: &str) -> String {
 }
 
 fn swap_case(c: char) -> char {
-    let mut swapped = if c.is_uppercase() {
-        c.to_lowercase().collect::<Vec<_>>()
-    } else {
-        c.to_uppercase().collect::<Vec<_>>()
-    };
+    let mut swapped =
+        if c.is_uppercase() { c.to_lowercase().collect::<Vec<_>>() } else { c.to_uppercase().collect::<Vec<_>>() };
     if swapped.len() == 1 {
         swapped.pop().unwrap_or(c)
     } else {

@@ -1,12 +1,18 @@
 //! Small changes to a template's text before it is compiled, found by scanning its tags, strings, comments and raw blocks.
 //! None adds or removes a line, so error messages keep their line numbers.
 //!
+//! - Line breaks become line feeds, as Jinja2 reads them.
 //! - transformers' `{% generation %}` marks what the assistant said; its contents are rendered in a scope of their own, so
 //!   it becomes `{% with %}`.
 //! - `{% set ns.x = e %}` becomes `{% set ns.x = (e)|stored %}`, which checks what is kept (python_filters.rs).
 
 /// The template with these changes.
 pub fn prepare(source: &str) -> String {
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
+    rewrite_tags(&source)
+}
+
+fn rewrite_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 64);
     let mut rest = source;
     let mut raw = false;

@@ -58,9 +58,10 @@ impl Decoder {
             Some("ByteFallback") => self.steps.push(Step::ByteFallback),
             Some("Fuse") => *fused = true,
             Some("Replace") => {
-                let from = json.get("pattern").and_then(|p| p.get("String")).and_then(Value::as_str).ok_or_else(|| {
-                    Failure::unsupported("decoder Replace with a regular expression is not supported")
-                })?;
+                let from =
+                    json.get("pattern").and_then(|p| p.get("String")).and_then(Value::as_str).ok_or_else(|| {
+                        Failure::unsupported("decoder Replace with a regular expression is not supported")
+                    })?;
                 self.steps.push(Step::Replace { from: from.to_owned(), to: text("content") });
             }
             Some("Metaspace") => {

@@ -91,7 +91,9 @@ fn build_table(inner: &Tokenizer) -> Result<TokenTable, Failure> {
         return Err(Failure::invalid("the vocabulary is empty"));
     };
     if highest > MAX_TOKEN_ID {
-        return Err(Failure::invalid(format!("token {content:?} has the id {highest}, above the limit {MAX_TOKEN_ID}")));
+        return Err(Failure::invalid(format!(
+            "token {content:?} has the id {highest}, above the limit {MAX_TOKEN_ID}"
+        )));
     }
 
     let mut table = TokenTable {

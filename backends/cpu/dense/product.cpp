@@ -1,0 +1,166 @@
+#include "backends/cpu/dense/product.h"
+
+#include <algorithm>
+
+namespace abyssal::cpu {
+
+namespace {
+
+// A block of W's rows in the operand's type: in place, or widened into the worker's scratch.
+// fp8 and f16 weights of a bf16 product are rounded to bf16 with their scale: as exact as its activations are.
+struct Block {
+  const void *data;
+  std::int64_t ld;
+};
+
+Block weight_block(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,
+                   bool bf16) {
+  const aby_dtype wanted = bf16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
+  if (w.dtype == wanted)
+    return {static_cast<const std::byte *>(w.data) + static_cast<std::size_t>(row0 * w.k) * dtype_size(wanted), w.k};
+  if (!bf16) {
+    float *wide = worker.weights.take<float>(count * w.k);
+    for (std::int64_t i = 0; i < count; ++i)
+      device.kernels().widen_row(w, row0 + i, wide + i * w.k);
+    return {wide, w.k};
+  }
+  float *wide = worker.weights.take<float>((count + 2) * w.k); // bf16 rows, and one float row at the end
+  auto *narrow = reinterpret_cast<std::uint16_t *>(wide);
+  float *row = wide + (count + 1) * w.k;
+  for (std::int64_t i = 0; i < count; ++i) {
+    device.kernels().widen_row(w, row0 + i, row);
+    device.kernels().f32_to_bf16(row, narrow + i * w.k, w.k);
+  }
+  return {narrow, w.k};
+}
+
+// Multiplies at most kTileRows rows. A tile whose rows are not a multiple of kTileStep is copied and padded.
+void multiply_tile(Worker &worker, const Block &block, std::int64_t count, const Operand &x, float *out,
+                   std::int64_t ldo) {
+  const bool bf16 = x.bf16 != nullptr;
+  const std::int64_t padded = (x.rows + kTileStep - 1) / kTileStep * kTileStep;
+  MatmulShape shape{padded, count, x.k, x.ld, block.ld, ldo, bf16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32};
+  const void *rows = bf16 ? static_cast<const void *>(x.bf16) : x.f32;
+  if (padded == x.rows) {
+    worker.matmul.run(shape, rows, block.data, out);
+    return;
+  }
+  const std::size_t size = bf16 ? sizeof(std::uint16_t) : sizeof(float);
+  auto *copy = worker.tile.take<std::byte>(padded * x.k * static_cast<std::int64_t>(size) + 64 +
+                                           padded * count * static_cast<std::int64_t>(sizeof(float)));
+  const std::size_t row_bytes = static_cast<std::size_t>(x.k) * size;
+  for (std::int64_t r = 0; r < padded; ++r) {
+    std::byte *to = copy + static_cast<std::size_t>(r) * row_bytes;
+    if (r < x.rows)
+      std::memcpy(to, static_cast<const std::byte *>(rows) + static_cast<std::size_t>(r * x.ld) * size, row_bytes);
+    else
+      std::memset(to, 0, row_bytes);
+  }
+  const std::size_t copy_bytes = (static_cast<std::size_t>(padded) * row_bytes + 63) / 64 * 64;
+  auto *result = reinterpret_cast<float *>(copy + copy_bytes);
+  shape.ldx = x.k;
+  shape.ldo = count;
+  worker.matmul.run(shape, copy, block.data, result);
+  for (std::int64_t r = 0; r < x.rows; ++r)
+    std::copy_n(result + r * count, count, out + r * ldo);
+}
+
+} // namespace
+
+bool takes_bf16(const CpuDevice &device, const HostWeight &weight, std::int64_t rows) noexcept {
+  return weight.compute == ABY_DTYPE_BF16 && device.has_bf16() && rows > kMostGemvRows;
+}
+
+std::int64_t block_rows(const HostWeight &weight, std::int64_t x_rows) noexcept {
+  if (x_rows <= kMostGemvRows)
+    return 64;
+  constexpr std::int64_t kBlockElements = 128 * 1024; // half a megabyte of floats
+  return std::clamp<std::int64_t>(kBlockElements / weight.k / 16 * 16, 16, 256);
+}
+
+void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, bool rounded, bool bf16, void *memory,
+                 std::int64_t to) {
+  const std::byte *row = x.row(from);
+  if (bf16) {
+    auto *out = static_cast<std::uint16_t *>(memory) + to * x.cols;
+    if (x.dtype == ABY_DTYPE_BF16)
+      std::memcpy(out, row, static_cast<std::size_t>(x.cols) * sizeof(std::uint16_t));
+    else
+      kernels.f32_to_bf16(reinterpret_cast<const float *>(row), out, x.cols);
+    return;
+  }
+  auto *out = static_cast<float *>(memory) + to * x.cols;
+  if (x.dtype == ABY_DTYPE_BF16) {
+    kernels.bf16_to_f32(reinterpret_cast<const std::uint16_t *>(row), out, x.cols);
+  } else if (!rounded) {
+    std::memcpy(out, row, static_cast<std::size_t>(x.cols) * sizeof(float));
+  } else {
+    for (std::int64_t i = 0; i < x.cols; ++i)
+      out[i] = bf16_to_float(float_to_bf16(reinterpret_cast<const float *>(row)[i]));
+  }
+}
+
+Operand make_operand(CpuDevice &device, const HostRows &x, const HostWeight &weight, void *memory) {
+  const bool rounded = weight.compute == ABY_DTYPE_BF16;
+  const bool bf16 = takes_bf16(device, weight, x.rows);
+  Operand operand;
+  operand.rows = x.rows;
+  operand.k = x.cols;
+  if (bf16 && x.dtype == ABY_DTYPE_BF16) {
+    operand.bf16 = reinterpret_cast<const std::uint16_t *>(x.data);
+    operand.ld = x.stride;
+  } else if (!bf16 && !rounded && x.dtype == ABY_DTYPE_F32) {
+    operand.f32 = reinterpret_cast<const float *>(x.data);
+    operand.ld = x.stride;
+  } else {
+    for (std::int64_t r = 0; r < x.rows; ++r)
+      convert_row(device.kernels(), x, r, rounded, bf16, memory, r);
+    operand.ld = x.cols;
+    if (bf16)
+      operand.bf16 = static_cast<const std::uint16_t *>(memory);
+    else
+      operand.f32 = static_cast<const float *>(memory);
+  }
+  return operand;
+}
+
+void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,
+             const Operand &x, float *out, std::int64_t ldo) {
+  if (x.f32 != nullptr && x.rows <= kMostGemvRows) {
+    for (std::int64_t r = 0; r < x.rows; r += kGemvRows) {
+      const auto m = static_cast<int>(std::min<std::int64_t>(kGemvRows, x.rows - r));
+      device.kernels().gemv(w, row0, count, x.f32 + r * x.ld, x.ld, m, out + r * ldo, ldo);
+    }
+    return;
+  }
+  const Block block = weight_block(device, worker, w, row0, count, x.bf16 != nullptr);
+  for (std::int64_t r = 0; r < x.rows; r += kTileRows)
+    multiply_tile(worker, block, count, x.from_row(r, std::min(kTileRows, x.rows - r)), out + r * ldo, ldo);
+}
+
+void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float *bias, const HostRows &out) {
+  const std::int64_t step = block_rows(w, x.rows);
+  const bool direct = out.dtype == ABY_DTYPE_F32;
+  device.run((w.n + step - 1) / step, [&](std::int64_t task, Worker &worker) {
+    const std::int64_t row0 = task * step;
+    const std::int64_t count = std::min(step, w.n - row0);
+    float *to = direct ? reinterpret_cast<float *>(out.data) + row0 : worker.sums.take<float>(x.rows * count);
+    const std::int64_t ldo = direct ? out.stride : count;
+    product(device, worker, w.matrix(), row0, count, x, to, ldo);
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      if (bias != nullptr)
+        device.kernels().add(to + r * ldo, bias + row0, count);
+      if (!direct)
+        device.kernels().f32_to_bf16(to + r * ldo, reinterpret_cast<std::uint16_t *>(out.row(r)) + row0, count);
+    }
+  });
+}
+
+void linear(CpuDevice &device, const HostRows &x, const CpuWeight &w, const float *bias, const HostRows &out) {
+  if (x.rows == 0)
+    return;
+  void *memory = device.op_scratch().take<std::byte>(static_cast<std::int64_t>(operand_bytes(x.rows, x.cols)));
+  linear(device, make_operand(device, x, w, memory), w, bias, out);
+}
+
+} // namespace abyssal::cpu

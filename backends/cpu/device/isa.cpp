@@ -1,0 +1,64 @@
+#include "backends/cpu/device/isa.h"
+
+#include <algorithm>
+#include <cpuid.h>
+#include <cstdlib>
+#include <cstring>
+
+namespace abyssal::cpu {
+
+namespace {
+
+// __builtin_cpu_supports also asks the operating system whether it keeps the registers.
+Isa hardware_isa() {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+    return Isa::kNone;
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
+    return Isa::kAvx2;
+  return __builtin_cpu_supports("avx512bf16") ? Isa::kAvx512Bf16 : Isa::kAvx512;
+}
+
+Isa asked_isa() {
+  const char *name = std::getenv("ABYSSAL_ISA");
+  if (name != nullptr && std::strcmp(name, "avx2") == 0)
+    return Isa::kAvx2;
+  if (name != nullptr && std::strcmp(name, "avx512") == 0)
+    return Isa::kAvx512;
+  return Isa::kAvx512Bf16;
+}
+
+} // namespace
+
+Isa detect_isa() { return std::min(hardware_isa(), asked_isa()); }
+
+std::string isa_text(Isa isa) {
+  std::string text;
+  if (isa >= Isa::kAvx2)
+    text += "avx2";
+  if (isa >= Isa::kAvx512)
+    text += " avx512";
+  if (isa >= Isa::kAvx512Bf16)
+    text += " avx512_bf16";
+  if (isa >= Isa::kAvx512 && __builtin_cpu_supports("avx512vnni"))
+    text += " avx512_vnni";
+  return text;
+}
+
+std::string processor_name() {
+  unsigned words[12] = {};
+  for (unsigned i = 0; i < 3; ++i) {
+    unsigned *at = words + 4 * i;
+    if (__get_cpuid(0x80000002u + i, at, at + 1, at + 2, at + 3) == 0)
+      return "x86-64";
+  }
+  char text[sizeof words + 1] = {};
+  std::memcpy(text, words, sizeof words);
+  std::string name = text;
+  name.erase(0, name.find_first_not_of(' '));
+  name.erase(name.find_last_not_of(' ') + 1);
+  return name;
+}
+
+} // namespace abyssal::cpu

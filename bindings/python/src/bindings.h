@@ -1,0 +1,39 @@
+// The parts of the module, and the classes that refer to each other.
+#pragma once
+
+#include "states.h"
+
+#include <pybind11/pybind11.h>
+
+namespace abyssal::python {
+
+class DeviceHandle : public Handle<aby_device> {
+public:
+  explicit DeviceHandle(aby_device *device) : Handle(own(device, aby_device_destroy), "device") {}
+};
+
+class ModelHandle : public Handle<ModelState> {
+public:
+  explicit ModelHandle(aby_model *model) : Handle(std::make_shared<ModelState>(model), "model") {}
+};
+
+class SequenceHandle : public Handle<SequenceState> {
+public:
+  explicit SequenceHandle(std::shared_ptr<SequenceState> state) : Handle(std::move(state), "sequence") {}
+};
+
+// close() and closed, the same for every class.
+template <typename Class> void bind_close(pybind11::class_<Class> &type) {
+  type.def("close", &Class::close, pybind11::call_guard<pybind11::gil_scoped_release>(),
+           "Drops the reference; the object goes when no call and no child uses it any more.");
+  type.def_property_readonly("closed", &Class::closed, "Whether close() was called.");
+}
+
+void bind_device(pybind11::module_ &module);
+void bind_model(pybind11::module_ &module);
+void bind_text(pybind11::class_<ModelHandle> &model);
+void bind_sequence(pybind11::module_ &module);
+void bind_generation(pybind11::module_ &module);
+void bind_ops(pybind11::module_ &module);
+
+} // namespace abyssal::python

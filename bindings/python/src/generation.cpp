@@ -1,0 +1,97 @@
+// Replies, a step at a time.
+#include "arrays.h"
+#include "bindings.h"
+#include "interrupt.h"
+
+#include <vector>
+
+namespace py = pybind11;
+
+namespace abyssal::python {
+
+namespace {
+
+struct GenerationOptions {
+  aby_generation_options raw = make(aby_generation_options_init);
+  std::vector<std::int32_t> stop_tokens;
+};
+
+struct GenerationState {
+  std::shared_ptr<SequenceState> sequence;
+  std::shared_ptr<aby_generation> handle;
+};
+
+class GenerationHandle : public Handle<GenerationState> {
+public:
+  explicit GenerationHandle(std::shared_ptr<GenerationState> state) : Handle(std::move(state), "reply") {}
+};
+
+std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float temperature, float top_p,
+                                                std::uint32_t top_k, float min_p, std::uint64_t seed, bool ignore_eos,
+                                                const IntArray &stop_tokens, bool plain, std::uint32_t chunk) {
+  auto options = std::make_unique<GenerationOptions>();
+  options->stop_tokens = to_vector(stop_tokens);
+  aby_generation_options &raw = options->raw;
+  raw.max_tokens = max_tokens;
+  raw.temperature = temperature;
+  raw.top_p = top_p;
+  raw.top_k = top_k;
+  raw.min_p = min_p;
+  raw.seed = seed;
+  raw.ignore_eos = ignore_eos ? 1 : 0;
+  raw.stop_tokens = options->stop_tokens.data();
+  raw.stop_token_count = options->stop_tokens.size();
+  raw.plain = plain ? 1 : 0;
+  raw.chunk = chunk;
+  return options;
+}
+
+std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const IntArray &prompt,
+                                         const GenerationOptions &options) {
+  auto state = std::make_shared<GenerationState>();
+  state->sequence = sequence.get();
+  const std::vector<std::int32_t> tokens = to_vector(prompt);
+  aby_generation *generation = nullptr;
+  {
+    const py::gil_scoped_release no_gil;
+    const auto lock = state->sequence->enter();
+    check(aby_generation_create(&generation, state->sequence->handle.get(), tokens.data(), tokens.size(), &options.raw));
+  }
+  state->handle = own(generation, aby_generation_destroy);
+  return std::make_unique<GenerationHandle>(std::move(state));
+}
+
+// (kind, text, text kind, token, finish reason, prompt done, prompt total, completion tokens, reasoning tokens)
+py::tuple step(const GenerationHandle &handle) {
+  const auto state = handle.get();
+  const auto lock = state->sequence->enter_to_change();
+  auto event = make(aby_event_init);
+  aby_generation *generation = state->handle.get();
+  run_interruptible([&] { return aby_generation_step(&event, generation); },
+                    [&] { static_cast<void>(aby_generation_cancel(generation)); });
+  return py::make_tuple(event.kind, py::str(event.text, static_cast<std::size_t>(event.text_length)), event.text_kind,
+                        event.token, event.finish_reason, event.prompt_done, event.prompt_total,
+                        event.completion_tokens, event.reasoning_tokens);
+}
+
+// May come from any thread, also after close.
+void cancel(const GenerationHandle &handle) {
+  if (const auto state = handle.get_if_alive())
+    check(aby_generation_cancel(state->handle.get()));
+}
+
+} // namespace
+
+void bind_generation(py::module_ &module) {
+  py::class_<GenerationOptions>(module, "GenerationOptions", "Options of a reply.")
+      .def(py::init(&make_options), py::kw_only(), py::arg("max_tokens"), py::arg("temperature"), py::arg("top_p"),
+           py::arg("top_k"), py::arg("min_p"), py::arg("seed"), py::arg("ignore_eos"), py::arg("stop_tokens"),
+           py::arg("plain"), py::arg("chunk"));
+  py::class_<GenerationHandle> type(module, "Generation", "A reply being written.");
+  type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"));
+  type.def("step", &step, "Does one step.");
+  type.def("cancel", &cancel, "Ends the reply at the next step.");
+  bind_close(type);
+}
+
+} // namespace abyssal::python

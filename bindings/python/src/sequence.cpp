@@ -1,0 +1,229 @@
+// Sequences: evaluation, results, and the arrays that look at them.
+#include "arrays.h"
+#include "bindings.h"
+#include "interrupt.h"
+
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace py = pybind11;
+
+namespace abyssal::python {
+
+std::unique_lock<std::mutex> SequenceState::enter() {
+  std::unique_lock lock(use, std::try_to_lock);
+  if (!lock.owns_lock())
+    throw StatusError(ABY_ERROR_BUSY, "another thread is inside a call on this sequence");
+  return lock;
+}
+
+std::unique_lock<std::mutex> SequenceState::enter_to_change() {
+  std::unique_lock lock = enter();
+  if (views.load() > 0)
+    throw py::buffer_error("a view of the sequence's results is alive, and this call would overwrite it: delete the "
+                           "view first, or take a copy");
+  return lock;
+}
+
+namespace {
+
+bool is_cache(aby_output kind) { return kind >= ABY_OUTPUT_CACHE_C_KV && kind <= ABY_OUTPUT_CACHE_V; }
+
+// Counts an array that looks at the library's memory. While it lives that memory stays, and is not overwritten.
+class View {
+public:
+  View(std::shared_ptr<SequenceState> state, bool cache) : state_(std::move(state)), cache_(cache) { count(1); }
+  ~View() { count(-1); }
+  View(const View &) = delete;
+  View &operator=(const View &) = delete;
+
+private:
+  void count(int by) {
+    state_->views += by;
+    state_->model->views += by;
+    if (cache_)
+      state_->cache_views += by;
+  }
+  std::shared_ptr<SequenceState> state_;
+  bool cache_;
+};
+
+std::vector<py::ssize_t> shape_of(const aby_array &array) {
+  return std::vector<py::ssize_t>(array.shape, array.shape + array.rank);
+}
+
+std::size_t elements(const aby_array &array) {
+  std::size_t count = 1;
+  for (std::uint32_t i = 0; i < array.rank; ++i)
+    count *= static_cast<std::size_t>(array.shape[i]);
+  return count;
+}
+
+py::dtype dtype_of(const aby_array &array) {
+  if (array.dtype == ABY_DTYPE_I32)
+    return py::dtype::of<std::int32_t>();
+  if (array.dtype == ABY_DTYPE_F32)
+    return py::dtype::of<float>();
+  throw StatusError(ABY_ERROR_UNSUPPORTED, "a result has the unknown type " + std::to_string(array.dtype));
+}
+
+// The library's array. Call it with the sequence entered and the model's results shared.
+aby_array fetch(SequenceState &state, aby_output kind, std::int32_t layer) {
+  if (is_cache(kind) && state.cache_views.load() > 0)
+    throw py::buffer_error("a view of the sequence's cached rows is alive, and this call would overwrite it");
+  auto array = make(aby_array_init);
+  check(aby_sequence_output(&array, state.handle.get(), kind, layer));
+  return array;
+}
+
+py::array copy_output(SequenceState &state, aby_output kind, std::int32_t layer) {
+  aby_array array;
+  std::vector<std::uint32_t> values; // the bits of float or int32
+  {
+    const py::gil_scoped_release no_gil;
+    const auto lock = state.enter();
+    const std::shared_lock results(state.model->results);
+    array = fetch(state, kind, layer);
+    values.resize(elements(array));
+    if (!values.empty())
+      std::memcpy(values.data(), array.data, values.size() * sizeof(std::uint32_t));
+  }
+  return to_array(std::move(values), shape_of(array)).view(py::str(dtype_of(array)).cast<std::string>());
+}
+
+py::array view_output(const std::shared_ptr<SequenceState> &state, aby_output kind, std::int32_t layer) {
+  aby_array array;
+  std::unique_ptr<View> view;
+  {
+    const py::gil_scoped_release no_gil;
+    const auto lock = state->enter();
+    const std::shared_lock results(state->model->results);
+    array = fetch(*state, kind, layer);
+    view = std::make_unique<View>(state, is_cache(kind));
+  }
+  const py::capsule base(view.get(), [](void *dead) { delete static_cast<View *>(dead); });
+  view.release();
+  py::array result(dtype_of(array), shape_of(array), array.data, base);
+  result.attr("setflags")(py::arg("write") = false);
+  return result;
+}
+
+py::array output(const SequenceHandle &handle, aby_output kind, std::int32_t layer, bool copy) {
+  const auto state = handle.get();
+  return copy ? copy_output(*state, kind, layer) : view_output(state, kind, layer);
+}
+
+std::unique_ptr<SequenceHandle> create(const ModelHandle &handle) {
+  auto model = handle.get();
+  aby_sequence *sequence = nullptr;
+  check(aby_sequence_create(&sequence, model->handle.get()));
+  return std::make_unique<SequenceHandle>(std::make_shared<SequenceState>(std::move(model), sequence));
+}
+
+std::unique_ptr<SequenceHandle> fork(const SequenceHandle &handle) {
+  const auto state = handle.get();
+  aby_sequence *sequence = nullptr;
+  {
+    const py::gil_scoped_release no_gil;
+    check(aby_sequence_fork(&sequence, state->handle.get()));
+  }
+  return std::make_unique<SequenceHandle>(std::make_shared<SequenceState>(state->model, sequence));
+}
+
+void eval(const SequenceHandle &handle, const IntArray &given, const aby_eval_options &options) {
+  const auto state = handle.get();
+  const std::vector<std::int32_t> tokens = to_vector(given);
+  const auto lock = state->enter_to_change();
+  aby_sequence *sequence = state->handle.get();
+  run_interruptible([&] { return aby_sequence_eval(sequence, tokens.data(), tokens.size(), &options); },
+                    [&] { static_cast<void>(aby_sequence_cancel(sequence)); });
+}
+
+void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::vector<IntArray> &given,
+                const aby_eval_options &options) {
+  std::vector<std::shared_ptr<SequenceState>> states;
+  std::vector<std::unique_lock<std::mutex>> locks;
+  std::set<const SequenceState *> seen; // the library refuses a sequence that occurs twice
+  std::vector<aby_sequence *> sequences;
+  std::vector<std::vector<std::int32_t>> tokens;
+  std::vector<const std::int32_t *> pointers;
+  std::vector<std::size_t> counts;
+  if (handles.size() != given.size())
+    throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "as many token arrays as sequences are needed");
+  for (std::size_t i = 0; i < handles.size(); ++i) {
+    if (handles[i] == nullptr)
+      throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "sequence " + std::to_string(i) + " is None");
+    states.push_back(handles[i]->get());
+    if (seen.insert(states.back().get()).second)
+      locks.push_back(states.back()->enter_to_change());
+    sequences.push_back(states.back()->handle.get());
+    tokens.push_back(to_vector(given[i]));
+    pointers.push_back(tokens.back().data());
+    counts.push_back(tokens.back().size());
+  }
+  run_interruptible(
+      [&] {
+        return aby_sequence_eval_batch(sequences.data(), pointers.data(), counts.data(), sequences.size(), &options);
+      },
+      [&] {
+        for (aby_sequence *sequence : sequences)
+          static_cast<void>(aby_sequence_cancel(sequence));
+      });
+}
+
+std::size_t length(const SequenceHandle &handle) {
+  std::size_t result = 0;
+  check(aby_sequence_length(&result, handle.get()->handle.get()));
+  return result;
+}
+
+IntArray tokens(const SequenceHandle &handle) {
+  const auto state = handle.get();
+  return to_array(gather<std::int32_t>(length(handle), [&](std::int32_t *out, std::size_t capacity, std::size_t *count) {
+    return aby_sequence_tokens(out, capacity, count, state->handle.get());
+  }));
+}
+
+void truncate(const SequenceHandle &handle, std::size_t to) {
+  const auto state = handle.get();
+  const auto lock = state->enter_to_change();
+  const py::gil_scoped_release no_gil;
+  check(aby_sequence_truncate(state->handle.get(), to));
+}
+
+void cancel(const SequenceHandle &handle) { check(aby_sequence_cancel(handle.get()->handle.get())); }
+
+aby_eval_options make_options(std::uint32_t keep, std::uint64_t logits, bool mtp, std::uint32_t chunk) {
+  auto options = make(aby_eval_options_init);
+  options.keep = keep;
+  options.logits = logits;
+  options.mtp = mtp ? 1 : 0;
+  options.chunk = chunk;
+  return options;
+}
+
+} // namespace
+
+void bind_sequence(py::module_ &module) {
+  py::class_<aby_eval_options>(module, "EvalOptions", "Options of an evaluation.")
+      .def(py::init(&make_options), py::kw_only(), py::arg("keep"), py::arg("logits"), py::arg("mtp"),
+           py::arg("chunk"));
+  py::class_<SequenceHandle> type(module, "Sequence", "A sequence.");
+  type.def(py::init(&create), py::arg("model"));
+  type.def("eval", &eval, py::arg("tokens"), py::arg("options"), "Appends tokens and evaluates them.");
+  type.def("output", &output, py::arg("kind"), py::arg("layer"), py::arg("copy"), "A result, as a copy or a view.");
+  type.def("length", &length, "Number of tokens evaluated.");
+  type.def("tokens", &tokens, "The tokens evaluated so far.");
+  type.def("truncate", &truncate, py::arg("length"), "Forgets tokens.");
+  type.def("fork", &fork, "A second sequence with the same tokens.");
+  type.def("cancel", &cancel, "Interrupts a running evaluation.");
+  bind_close(type);
+  module.def("eval_batch", &eval_batch, py::arg("sequences"), py::arg("tokens"), py::arg("options"),
+             "Evaluates several sequences in shared passes.");
+}
+
+} // namespace abyssal::python

@@ -1,0 +1,39 @@
+// What the Python objects share: handles of the library, and who looks at its memory.
+#pragma once
+
+#include "handle.h"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+
+namespace abyssal::python {
+
+struct ModelState {
+  explicit ModelState(aby_model *model) : handle(own(model, aby_model_destroy)) {}
+
+  std::shared_ptr<aby_model> handle;
+  std::shared_mutex results;    // shared while results are read, exclusive while an update drops them
+  std::atomic<int> views{0};    // arrays over memory of its sequences
+};
+
+// The mutex `use` guards what pointers into the sequence's results point at. A thread that cannot have it at once gets
+// BUSY, as from the library.
+struct SequenceState {
+  SequenceState(std::shared_ptr<ModelState> model_state, aby_sequence *sequence)
+      : model(std::move(model_state)), handle(own(sequence, aby_sequence_destroy)) {}
+
+  std::shared_ptr<ModelState> model;
+  std::shared_ptr<aby_sequence> handle;
+  std::mutex use;
+  std::atomic<int> views{0};       // arrays over its results
+  std::atomic<int> cache_views{0}; // of those, over the copy of cached rows
+
+  // Sole use of the sequence, to read its results.
+  std::unique_lock<std::mutex> enter();
+  // Sole use of the sequence, to change it: refused with BufferError while there are views.
+  std::unique_lock<std::mutex> enter_to_change();
+};
+
+} // namespace abyssal::python

@@ -1,0 +1,40 @@
+#include "status.h"
+
+#include <pybind11/pybind11.h>
+
+#include <cstring>
+
+namespace py = pybind11;
+
+namespace abyssal::python {
+
+namespace {
+
+// File names inside the text need not be UTF-8.
+py::object decode(const char *text) {
+  PyObject *decoded = PyUnicode_DecodeUTF8(text, static_cast<Py_ssize_t>(std::strlen(text)), "backslashreplace");
+  if (decoded == nullptr)
+    throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(decoded);
+}
+
+void raise(const StatusError &error) {
+  const py::object make_error = py::module_::import("abyssal._errors").attr("make_error");
+  const py::object instance = make_error(error.status(), aby_status_name(error.status()), decode(error.what()));
+  PyErr_SetObject(py::type::of(instance).ptr(), instance.ptr());
+}
+
+} // namespace
+
+void register_exceptions() {
+  py::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown)
+        std::rethrow_exception(thrown);
+    } catch (const StatusError &error) {
+      raise(error);
+    }
+  });
+}
+
+} // namespace abyssal::python

@@ -1,0 +1,80 @@
+"""What the tests of the Python package share: the conformance checkpoints, their expected values, and backends."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+import abyssal
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests" / "data"
+CONFORMANCE = DATA / "conformance"
+CHECKPOINTS = sorted(folder.name for folder in CONFORMANCE.iterdir() if folder.is_dir())
+WITH_MTP = ("tiny-v3", "tiny-v3-fp8")
+DEFERRED = os.environ.get("ABYSSAL_DEFERRED")
+BACKENDS = [backend.name for backend in abyssal.backends()] + ([DEFERRED] if DEFERRED else [])
+
+HIDDEN_LIMIT = 2e-5
+LOGITS_LIMIT = 1e-4
+RESOLVED_GAP = 1e-3  # between the two best logits, that float32 arithmetic resolves
+
+
+def checkpoint(name: str) -> pathlib.Path:
+    return CONFORMANCE / name
+
+
+@functools.lru_cache(maxsize=None)
+def expected(name: str) -> "dict[str, np.ndarray]":
+    """Reference values of a checkpoint."""
+    return safetensors.numpy.load_file(checkpoint(name) / "expected.safetensors")
+
+
+@functools.lru_cache(maxsize=None)
+def open_model(name: str, backend: str = BACKENDS[0], **options: object) -> abyssal.Model:
+    """A model that the tests share, by default on the best backend: they must not change it."""
+    return abyssal.Model.open(checkpoint(name), backend=backend, cache_tokens=2048, **options)
+
+
+def prompt(name: str, which: str) -> np.ndarray:
+    return expected(name)[f"{which}.input_ids"]
+
+
+def relative_error(x: np.ndarray, reference: np.ndarray) -> float:
+    """|x - reference| / |reference| over the whole tensor."""
+    assert x.shape == reference.shape
+    difference = np.linalg.norm(x.astype(np.float64) - reference)
+    return float(difference / max(np.linalg.norm(reference.astype(np.float64)), 1e-300))
+
+
+_CARRIERS = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "F8_E4M3": np.uint8}
+
+
+def raw_tensors(name: str) -> "dict[str, tuple[np.ndarray, str]]":
+    """A checkpoint's tensors as pairs of the array of their bits and the name of their type."""
+    tensors = {}
+    for shard in sorted(checkpoint(name).glob("model*.safetensors")):
+        for tensor, content in safetensors.deserialize(shard.read_bytes()):
+            bits = np.frombuffer(bytes(content["data"]), _CARRIERS[content["dtype"]]).reshape(content["shape"])
+            tensors[tensor] = (bits, content["dtype"])
+    return tensors
+
+
+def config(name: str) -> "dict[str, object]":
+    return json.loads((checkpoint(name) / "config.json").read_text())
+
+
+def bf16_bits(values: np.ndarray) -> np.ndarray:
+    """float32 to bfloat16, rounded to the nearest even."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def from_bf16_bits(bits: np.ndarray) -> np.ndarray:
+    return (bits.astype(np.uint32) << 16).view(np.float32)

@@ -1,0 +1,256 @@
+"""One exception class per status, and what raises it."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import shutil
+
+import numpy as np
+import pytest
+from support import ROOT, checkpoint, open_model
+
+import abyssal
+from abyssal import _arrays, _errors, _sequence
+
+HEADER = (ROOT / "include" / "abyssal" / "abyssal.h").read_text()
+
+
+def constants(prefix):
+    return {name: int(value) for name, value in re.findall(rf"\b{prefix}(\w+) = (-?\d+)", HEADER)}
+
+
+def test_every_status_has_its_class():
+    statuses = constants("ABY_ERROR_")
+    assert statuses.pop("STRUCT_SIZE") == -3  # only the binding could cause it
+    assert {kind.code[len("ABY_ERROR_") :]: status for status, kind in _errors._BY_STATUS.items()} == statuses
+    for status, kind in _errors._BY_STATUS.items():
+        error = _errors.make_error(status, kind.code, "text")
+        assert type(error) is kind and str(error) == "text"
+        assert (error.status, error.code) == (status, kind.code)
+        assert getattr(abyssal, kind.__name__) is kind
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is kind and str(again) == "text"
+    unknown = _errors.make_error(-99, "ABY_ERROR_UNKNOWN", "new")
+    assert type(unknown) is abyssal.Error and unknown.status == -99
+    assert pickle.loads(pickle.dumps(unknown)).status == -99
+
+
+def test_tables_are_those_of_the_header():
+    assert {name.lower(): value for name, value in constants("ABY_OUTPUT_").items()} == _sequence.OUTPUTS
+    assert {name.lower(): value for name, value in constants("ABY_DTYPE_").items()} == _arrays.DTYPES
+
+
+@pytest.mark.parametrize(
+    "kind, base",
+    [
+        (abyssal.InvalidArgument, ValueError),
+        (abyssal.NoMemory, MemoryError),
+        (abyssal.NotFound, FileNotFoundError),
+        (abyssal.IoError, OSError),
+        (abyssal.FormatError, ValueError),
+        (abyssal.Unsupported, NotImplementedError),
+        (abyssal.TemplateError, ValueError),
+        (abyssal.EncodingError, ValueError),
+    ],
+)
+def test_classes_are_also_pythons_own(kind, base):
+    assert issubclass(kind, base) and issubclass(kind, abyssal.Error) and issubclass(kind, RuntimeError)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint("tiny-kimi-k2"), folder)
+    for file in (folder, *folder.iterdir()):
+        file.chmod(0o755)
+    return folder
+
+
+def test_not_found(tmp_path):
+    with pytest.raises(abyssal.NotFound, match="nowhere") as caught:
+        abyssal.Model.open(tmp_path / "nowhere")
+    assert caught.value.status == -5 and caught.value.code == "ABY_ERROR_NOT_FOUND"
+    with pytest.raises(abyssal.NotFound, match="reference"):
+        abyssal.Device("no_such_backend")
+    with pytest.raises(abyssal.NotFound):
+        abyssal.Device("reference", index=7)
+    with pytest.raises(abyssal.NotFound):
+        abyssal.Model.plan(str(tmp_path / "nowhere").encode())
+
+
+def test_format(copy):
+    file = copy / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(abyssal.FormatError, match="model.safetensors"):
+        abyssal.Model.open(copy)
+    (copy / "config.json").write_text("{")
+    with pytest.raises(abyssal.FormatError, match="config.json"):
+        abyssal.Model.plan(copy)
+
+
+def test_io(copy):
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors").mkdir()
+    with pytest.raises((abyssal.IoError, abyssal.FormatError, abyssal.NotFound), match="model.safetensors"):
+        abyssal.Model.open(copy)
+
+
+def test_unsupported(copy):
+    text = (copy / "config.json").read_text()
+    (copy / "config.json").write_text(text.replace('"kimi_k2"', '"gpt2"'))
+    with pytest.raises(abyssal.Unsupported, match="gpt2"):
+        abyssal.Model.open(copy)
+    with pytest.raises(abyssal.Unsupported):
+        abyssal.Model.open(checkpoint("tiny-v2"), mtp=True)
+
+
+def test_no_memory():
+    with pytest.raises(abyssal.NoMemory):
+        abyssal.Model.open(checkpoint("tiny-v3"), cache_tokens=2**44)
+
+
+def test_cancelled_and_progress():
+    seen = []
+    abyssal.Model.open(checkpoint("tiny-v3"), progress=lambda *call: seen.append(call))
+    assert {stage for stage, _, _ in seen} <= {"read", "weights"}
+    assert any(stage == "weights" and done == total > 0 for stage, done, total in seen)
+    assert all(0 <= done <= total for _, done, total in seen)
+    with pytest.raises(abyssal.Cancelled):
+        abyssal.Model.open(checkpoint("tiny-v3"), progress=lambda stage, done, total: True)
+
+    def fail(stage, done, total):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        abyssal.Model(checkpoint("tiny-v3"), progress=fail)
+
+
+def test_context_full():
+    model = abyssal.Model.open(checkpoint("tiny-v3"), cache_tokens=64)
+    assert model.info.cache_tokens == 64
+    sequence = model.sequence()
+    with pytest.raises(abyssal.ContextFull):
+        sequence.eval([5] * 65)
+    sequence.eval([5] * 64)
+    assert sequence.length == 64
+
+
+def test_template():
+    model = open_model("tiny-v3")
+    with pytest.raises(abyssal.TemplateError, match="mine"):
+        model.render_chat([{"role": "user", "content": "x"}], chat_template="{{ raise_exception('mine') }}")
+    with pytest.raises(abyssal.TemplateError):
+        model.render_chat([], chat_template="{% if %}")
+
+
+def test_encoding():
+    model = open_model("tiny-v3")
+    with pytest.raises(abyssal.EncodingError, match="2"):
+        model.tokenize(b"ab\xff")
+    with pytest.raises(abyssal.EncodingError):
+        model.tokenize("lone \ud800 surrogate")
+
+
+def test_state_after_close():
+    model = abyssal.Model.open(checkpoint("tiny-v3"))
+    sequence, device = model.sequence(), model.device
+    stream = sequence.generate([5])
+    for thing in (stream, device, model):
+        thing.close()
+        thing.close()
+    sequence.eval([5])  # it keeps the model
+    assert "closed" in repr(model) and "closed" in repr(device) and model.closed
+    calls = [
+        lambda: model.info,
+        lambda: model.tokenize("x"),
+        lambda: model.sequence(),
+        lambda: model.update({}),
+        lambda: device.info,
+    ]
+    sequence.close()
+    sequence.close()
+    assert "closed" in repr(sequence)
+    calls += [lambda: sequence.eval([5]), lambda: sequence.logits, lambda: len(sequence), lambda: sequence.fork()]
+    for call in calls:
+        with pytest.raises(abyssal.StateError, match="closed"):
+            call()
+    assert list(stream) == []
+
+
+def test_context_managers():
+    with abyssal.Device("reference", threads=1) as device, abyssal.Model(checkpoint("tiny-v3"), device=device) as model:
+        assert model.device.info == device.info and device.info.backend == "reference"
+        with model.sequence() as sequence:
+            sequence.eval([5])
+    assert device.closed and model.closed and sequence.closed
+
+
+def test_results_not_kept():
+    sequence = open_model("tiny-v3").sequence()
+    with pytest.raises(abyssal.StateError):
+        sequence.logits
+    sequence.eval([5])
+    for kind in ("hidden", "route_index", "mtp_logits", "cache_k"):
+        with pytest.raises(abyssal.StateError):
+            sequence.output(kind, 1)
+
+
+def test_options_are_checked():
+    path = checkpoint("tiny-v3")
+    bad = [
+        {"threads": -1},
+        {"activations": "f17"},
+        {"cache_tokens": 2**64},
+        {"device": abyssal.Device("reference"), "backend": "reference"},
+    ]
+    for options in bad:
+        with pytest.raises(abyssal.InvalidArgument):
+            abyssal.Model.open(path, **options)
+    with pytest.raises(abyssal.Unsupported):
+        abyssal.Model.open(path, activations="f16")
+    with pytest.raises(TypeError):
+        abyssal.Model.open(path, threads=1.5)
+    model = open_model("tiny-v3")
+    for options in (
+        {"max_tokens": 0},
+        {"max_tokens": -1},
+        {"temperature": -0.5},
+        {"top_p": 1.5},
+        {"min_p": -0.5},
+        {"top_k": -1},
+        {"seed": -1},
+    ):
+        with pytest.raises(abyssal.InvalidArgument):
+            model.generate([5], **options)
+
+
+@pytest.mark.parametrize("make", [lambda m: m, lambda m: m.sequence(), lambda m: m.device], ids=["model", "sequence", "device"])
+def test_pickling_is_refused(make):
+    import copy as copying
+
+    thing = make(open_model("tiny-v3"))
+    for attempt in (pickle.dumps, copying.copy, copying.deepcopy):
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            attempt(thing)
+
+
+def test_plan_equals_what_opening_takes():
+    for name in ("tiny-v3", "tiny-v3-fp8", "tiny-r1-distill-qwen"):
+        plan, info = abyssal.Model.plan(checkpoint(name)), abyssal.Model.open(checkpoint(name)).info
+        for field in ("parameters", "active_parameters", "file_bytes", "weight_bytes", "cache_bytes_per_token", "layers"):
+            assert getattr(plan, field) == getattr(info, field), field
+        assert plan.total_bytes == plan.weight_bytes + plan.cache_bytes + plan.scratch_bytes
+        assert plan.cache_bytes == plan.cache_tokens * plan.cache_bytes_per_token
+
+
+def test_info():
+    info = open_model("tiny-v3").info
+    assert (info.architecture, info.attention, info.kv_lora_rank, info.experts, info.top_k) == ("deepseek_v3", "mla", 64, 32, 4)
+    assert info.has_tokenizer and info.has_chat_template and info.reasons
+    assert (info.activations, info.cache_dtype) == ("f32", "f32")
+    assert open_model("tiny-v3").eos_tokens == [1]
+    with pytest.raises(AttributeError):
+        info.layers = 3
+    assert open_model("tiny-r1-distill-qwen").info.kv_heads > 0
+    assert np.isfinite(open_model("tiny-v3").device.info.memory_bytes)
