@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,8 +108,20 @@ def test_unsupported(copy):
 
 
 def test_no_memory():
-    with pytest.raises(abyssal.NoMemory):
-        abyssal.Model.open(checkpoint("tiny-v3"), cache_tokens=2**44)
+    """In a process that may not have the 2.7 TB that this cache takes."""
+    code = f"""
+import resource
+import abyssal
+resource.setrlimit(resource.RLIMIT_AS, (2**34, 2**34))
+try:
+    abyssal.Model.open({str(checkpoint("tiny-v3"))!r}, cache_tokens=2**31 - 128)
+except abyssal.NoMemory as error:
+    assert isinstance(error, MemoryError) and str(error)
+    abyssal.Model.open({str(checkpoint("tiny-v3"))!r}, cache_tokens=64).sequence().eval([5])
+    print("good")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.stdout == "good\n", result.stderr
 
 
 def test_cancelled_and_progress():

@@ -63,7 +63,7 @@ class Device:
         self.close()
 
     def __repr__(self) -> str:
-        if self.closed:
+        if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Device, closed>"
         info = self.info
         return f"<abyssal.Device {info.backend}: {info.name}>"

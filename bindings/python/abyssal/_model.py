@@ -520,7 +520,7 @@ class Model:
         self.close()
 
     def __repr__(self) -> str:
-        if self.closed:
+        if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Model, closed>"
         info: Dict[str, Any] = self._raw.info()
         return f"<abyssal.Model {info['architecture']}, {info['layers']} layers, {info['parameters'] / 1e9:.3g} G parameters>"

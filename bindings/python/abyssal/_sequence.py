@@ -217,7 +217,7 @@ class Sequence:
         self.close()
 
     def __repr__(self) -> str:
-        if self.closed:
+        if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Sequence, closed>"
         return "<abyssal.Sequence>"
 

@@ -1,0 +1,90 @@
+"""The package itself: documentation, types, stubs, version."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from support import ROOT
+
+import abyssal
+from abyssal import ops
+
+HERE = pathlib.Path(__file__).parent
+
+
+def test_version_is_that_of_the_project():
+    project = re.search(r"project\(abyssal VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text())
+    assert abyssal.version == abyssal.__version__ == project[1]
+
+
+def public_items():
+    for module in (abyssal, ops):
+        yield module.__name__, module
+        for name in module.__all__:
+            item = getattr(module, name)
+            if inspect.isclass(item) or inspect.isfunction(item):
+                yield f"{module.__name__}.{name}", item
+            if not inspect.isclass(item):
+                continue
+            for attribute, member in vars(item).items():
+                if not attribute.startswith("_") and (callable(member) or isinstance(member, (property, classmethod, staticmethod))):
+                    yield f"{module.__name__}.{name}.{attribute}", getattr(item, attribute)
+
+
+def test_every_public_item_is_documented():
+    items = dict(public_items())
+    assert len(items) > 60
+    undocumented = [name for name, item in items.items() if not inspect.getdoc(item)]
+    assert not undocumented
+
+
+def test_everything_public_is_listed():
+    listed = set(abyssal.__all__)
+    public = {name for name in vars(abyssal) if not name.startswith("_")} - {"annotations"}
+    assert public == listed
+
+
+def test_nothing_but_numpy_is_imported():
+    code = "import sys, numpy; before = set(sys.modules); import abyssal; print({m.split('.')[0] for m in set(sys.modules) - before})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    outside = {name for name in eval(loaded) if name not in sys.stdlib_module_names} - {"abyssal", "numpy"}
+    assert not outside
+
+
+def mypy(*arguments, module="mypy"):
+    pytest.importorskip("mypy")
+    result = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, cwd=HERE)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_types_of_a_sample(tmp_path):
+    mypy("--strict", "--cache-dir", str(tmp_path), "typed_sample.py")
+
+
+def test_types_of_the_package(tmp_path):
+    mypy("--strict", "--cache-dir", str(tmp_path), "-p", "abyssal")
+
+
+def test_stubs_are_those_of_the_module(tmp_path):
+    mypy("abyssal._abyssal", module="mypy.stubtest")
+
+
+def test_the_sample_runs():
+    import typed_sample
+
+    typed_sample.main(str(ROOT / "tests" / "data" / "conformance" / "tiny-v3"))
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples" / "python").glob("*.py")), ids=lambda path: path.name)
+def test_examples_run(example):
+    model = str(ROOT / "tests" / "data" / "conformance" / "tiny-v3")
+    result = subprocess.run(
+        [sys.executable, str(example), model], capture_output=True, text=True, timeout=120, input="Hello\n"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything, and runs every test of every language.
+# Usage: tests/run.sh [--fast]      --fast: without the sanitizer builds
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+fast=${1:-}
+bash cmake/setup.sh
+export PATH="$PWD/.venv/bin:$PATH"
+jobs=$(nproc)
+
+step() { printf '\n== %s\n' "$*"; }
+launcher=()
+if command -v ccache >/dev/null; then
+  launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
+fi
+# Every build shares one Rust library: the sanitizers look at our C++.
+configure() {
+  local folder=$1
+  shift
+  cmake -S . -B "$folder" -G Ninja -DABYSSAL_RUST_TARGET="$PWD/build/rust" "${launcher[@]}" "$@" >"$folder.log" 2>&1 || {
+    cat "$folder.log"
+    exit 1
+  }
+  rm -f "$folder.log"
+}
+
+step "build"
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo
+cmake --build build -j "$jobs"
+step "Python package"
+python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \
+  -C cmake.define.ABYSSAL_PREBUILT="$PWD/build" ./bindings/python
+
+if [ "$fast" != --fast ]; then
+  step "address and undefined behaviour sanitizers"
+  configure build/asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_SANITIZE=address,undefined -DABYSSAL_EXAMPLES=OFF
+  cmake --build build/asan -j "$jobs"
+  ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir build/asan --output-on-failure -LE install
+  step "thread sanitizer"
+  configure build/tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_SANITIZE=thread -DABYSSAL_EXAMPLES=OFF
+  cmake --build build/tsan -j "$jobs" --target test_base test_engine test_api
+  ctest --test-dir build/tsan --output-on-failure -R '^(base|engine|api)$'
+fi
+
+step "C, C++"
+ctest --test-dir build --output-on-failure
+step "Python and the command"
+python -m pytest -q tests
