@@ -1,0 +1,93 @@
+#include "model_options.h"
+
+#include "terminal.h"
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace cli {
+
+namespace {
+
+constexpr unsigned kMostThreads = 1024;
+
+aby_dtype dtype_of(const std::string &name) {
+  if (name == "f32")
+    return ABY_DTYPE_F32;
+  return name == "bf16" ? ABY_DTYPE_BF16 : ABY_DTYPE_AUTO;
+}
+
+} // namespace
+
+void ModelOptions::add(CLI::App &command, bool with_mtp) {
+  command.add_option("MODEL", path_, "folder of a checkpoint: config.json, *.safetensors, tokenizer.json")->required();
+  command.add_option("--backend", backend_, "backend by name, or a module by its path (default: the best there is)");
+  command.add_option("--threads", threads, "worker threads (default: one per core)")->check(CLI::Range(1u, kMostThreads));
+  command.add_option("--activations", activations_, "arithmetic: f32 (exact, default) or bf16 (faster where it is native)")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_option("--cache", cache_, "type of cached rows: auto (that of activations), f32 or bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  command.add_option("--cache-tokens", cache_tokens, "tokens that the cache holds (default: the context, at most 32768)");
+  command.add_option("--absorb-below", absorb_below_, "absorbed attention below this many new tokens (default 128)");
+  command.add_option("--tokenizer", tokenizer_, "folder with tokenizer.json (default: MODEL)");
+  if (with_mtp)
+    command.add_flag("--mtp", mtp, "load the multi-token-prediction layer too");
+}
+
+aby_model_options ModelOptions::options() const {
+  aby_model_options options = abyssal::default_model_options();
+  options.backend = backend_.empty() ? nullptr : backend_.c_str();
+  options.threads = threads;
+  options.activations = dtype_of(activations_);
+  options.cache_dtype = dtype_of(cache_);
+  options.cache_tokens = cache_tokens;
+  options.absorb_below = absorb_below_;
+  options.tokenizer = tokenizer_.empty() ? nullptr : tokenizer_.c_str();
+  options.mtp = mtp ? 1 : 0;
+  return options;
+}
+
+abyssal::model ModelOptions::open() const {
+  ProgressBar bar("loading");
+  aby_model_options with_bar = options();
+  with_bar.progress_context = &bar;
+  with_bar.progress = [](void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
+    if (stage == ABY_STAGE_WEIGHTS)
+      static_cast<ProgressBar *>(context)->show(done, total);
+    return 0;
+  };
+  return abyssal::model(path_, with_bar);
+}
+
+void check_utf8(const std::string &text, const char *what) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
+                               : lead >= 0xf0 && lead < 0xf5                  ? 4
+                                                                              : 0;
+    bool good = length > 0 && i + length <= text.size();
+    for (std::size_t j = 1; good && j < length; ++j)
+      good = (static_cast<unsigned char>(text[i + j]) & 0xc0) == 0x80;
+    if (!good)
+      throw UsageError(std::string(what) + " is not valid UTF-8 at byte " + std::to_string(i));
+    i += length;
+  }
+}
+
+std::string read_argument(const std::string &text, const char *what) {
+  std::string result = text;
+  if (text == "-") {
+    result.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else if (text.size() > 1 && text.front() == '@') {
+    std::ifstream file(text.substr(1), std::ios::binary);
+    if (!file)
+      throw UsageError(text.substr(1) + ": cannot be read");
+    result.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  check_utf8(result, what);
+  return result;
+}
+
+} // namespace cli

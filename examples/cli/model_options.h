@@ -1,0 +1,39 @@
+// The options that every subcommand with a model shares, and opening it.
+#pragma once
+
+#include "commands.h"
+
+#include <abyssal/abyssal.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace cli {
+
+class ModelOptions {
+public:
+  // Adds MODEL and the options to a subcommand. with_mtp: --mtp too.
+  void add(CLI::App &command, bool with_mtp = false);
+
+  const std::string &path() const noexcept { return path_; }
+  unsigned threads = 0;
+  std::uint64_t cache_tokens = 0;
+  bool mtp = false;
+
+  // The options as the library takes them; strings stay owned by this object.
+  aby_model_options options() const;
+  // Opens the model, with a progress bar on a terminal.
+  abyssal::model open() const;
+
+private:
+  std::string path_, backend_, activations_ = "f32", cache_ = "auto", tokenizer_;
+  std::uint32_t absorb_below_ = 0;
+};
+
+// Throws UsageError unless text is valid UTF-8: arguments come as bytes.
+void check_utf8(const std::string &text, const char *what);
+
+// The text of a -p or TEXT argument: "-" is standard input, "@FILE" a file's content.
+std::string read_argument(const std::string &text, const char *what);
+
+} // namespace cli

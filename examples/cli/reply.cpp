@@ -1,0 +1,121 @@
+#include "reply.h"
+
+#include "terminal.h"
+
+#include <chrono>
+#include <csignal>
+
+namespace cli {
+
+namespace {
+
+// Set by the handler, seen by the watcher.
+volatile std::sig_atomic_t interrupted = 0;
+
+void on_interrupt(int) { interrupted = 1; }
+
+} // namespace
+
+void SamplingOptions::add(CLI::App &command) {
+  command.add_option("--max-tokens", max_tokens_, "most new tokens (default: as many as the context holds)");
+  command.add_flag("--greedy", greedy_, "always the likeliest token");
+  command.add_flag("--ignore-eos", ignore_eos_, "do not end at an end-of-sequence token");
+  command.add_option("--temperature", temperature_, "default: the checkpoint's")->check(CLI::Range(0.0, 100.0));
+  command.add_option("--top-p", top_p_, "keep the likeliest tokens of this total probability")->check(CLI::Range(0.0, 1.0));
+  command.add_option("--top-k", top_k_, "keep this many of the likeliest tokens");
+  command.add_option("--min-p", min_p_, "keep tokens at least this share as likely as the likeliest")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--seed", seed_, "the same seed gives the same reply");
+}
+
+aby_generation_options SamplingOptions::options() const {
+  aby_generation_options options = abyssal::default_generation_options();
+  options.max_tokens = max_tokens_;
+  options.ignore_eos = ignore_eos_ ? 1 : 0;
+  options.temperature = greedy_ ? 0 : temperature_;
+  options.top_p = top_p_;
+  options.min_p = min_p_;
+  options.top_k = top_k_;
+  options.seed = seed_;
+  return options;
+}
+
+const char *Reply::finish_reason() const {
+  switch (end.finish_reason) {
+  case ABY_FINISH_STOP:
+    return "stop";
+  case ABY_FINISH_CANCELLED:
+    return "cancelled";
+  default:
+    return "length";
+  }
+}
+
+nlohmann::ordered_json Reply::usage() const {
+  return {{"prompt_tokens", end.prompt_total},
+          {"completion_tokens", end.completion_tokens},
+          {"reasoning_tokens", end.reasoning_tokens},
+          {"total_tokens", end.prompt_total + end.completion_tokens}};
+}
+
+InterruptCancels::InterruptCancels(const abyssal::generation &generation) {
+  interrupted = 0;
+  std::signal(SIGINT, on_interrupt);
+  watcher_ = std::thread([this, generation]() mutable {
+    while (!done_.load(std::memory_order_relaxed)) {
+      if (interrupted != 0) {
+        generation.cancel();
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+}
+
+InterruptCancels::~InterruptCancels() {
+  done_.store(true, std::memory_order_relaxed);
+  watcher_.join();
+  std::signal(SIGINT, SIG_DFL);
+}
+
+Reply finish_reply(abyssal::generation &generation, const OnText &on_text) {
+  Reply reply;
+  do {
+    reply.end = generation.step();
+    if (reply.end.kind == ABY_EVENT_TOKEN)
+      reply.tokens.push_back(reply.end.token);
+    const std::string_view text = abyssal::text_of(reply.end);
+    if (text.empty())
+      continue;
+    (reply.end.text_kind == ABY_TEXT_REASONING ? reply.reasoning : reply.content).append(text);
+    if (on_text)
+      on_text(reply.end.text_kind, text);
+  } while (reply.end.kind != ABY_EVENT_END);
+  return reply;
+}
+
+void ReplyPrinter::operator()(aby_text_kind kind, std::string_view text) {
+  if (!started_)
+    terminal_ = output_is_terminal();
+  started_ = true;
+  const bool reasoning = kind == ABY_TEXT_REASONING;
+  if (reasoning && !reasoning_)
+    print(terminal_ ? "\033[2m" : "<think>\n");
+  if (!reasoning && reasoning_)
+    close_reasoning();
+  reasoning_ = reasoning;
+  any_ = true;
+  print(text);
+}
+
+void ReplyPrinter::close_reasoning() { print(terminal_ ? "\033[0m\n\n" : "\n</think>\n\n"); }
+
+void ReplyPrinter::end() {
+  if (reasoning_)
+    print(terminal_ ? "\033[0m" : "\n</think>");
+  if (any_)
+    print("\n");
+  reasoning_ = any_ = false;
+}
+
+} // namespace cli

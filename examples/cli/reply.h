@@ -1,0 +1,72 @@
+// Sampling options, streaming a reply, and Ctrl-C that cancels it.
+#pragma once
+
+#include "model_options.h"
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace cli {
+
+class SamplingOptions {
+public:
+  void add(CLI::App &command);
+  aby_generation_options options() const;
+
+private:
+  std::uint64_t max_tokens_ = 0, seed_ = 0;
+  bool greedy_ = false, ignore_eos_ = false;
+  float temperature_ = -1, top_p_ = 0, min_p_ = 0;
+  std::uint32_t top_k_ = 0;
+};
+
+// A finished reply.
+struct Reply {
+  std::string reasoning, content;
+  std::vector<std::int32_t> tokens; // the new ones; an end-of-sequence token is not among them
+  aby_event end{};                  // its text pointer is not valid any more
+
+  const char *finish_reason() const;
+  nlohmann::ordered_json usage() const;
+};
+
+// Catches SIGINT while it lives: the running reply is cancelled instead of the program. A thread of its own waits for
+// the signal, so that a long prompt is interrupted too.
+class InterruptCancels {
+public:
+  explicit InterruptCancels(const abyssal::generation &generation);
+  ~InterruptCancels();
+  InterruptCancels(const InterruptCancels &) = delete;
+  InterruptCancels &operator=(const InterruptCancels &) = delete;
+
+private:
+  std::atomic<bool> done_{false};
+  std::thread watcher_;
+};
+
+// Called with each piece of text as it comes.
+using OnText = std::function<void(aby_text_kind kind, std::string_view text)>;
+
+// Steps until the end.
+Reply finish_reply(abyssal::generation &generation, const OnText &on_text);
+
+// Shows a reply as it streams: on a terminal the reasoning is dimmed; elsewhere it stands between <think> and </think>.
+class ReplyPrinter {
+public:
+  void operator()(aby_text_kind kind, std::string_view text);
+  void end();
+
+private:
+  void close_reasoning();
+  bool reasoning_ = false, any_ = false;
+  bool terminal_ = true;
+  bool started_ = false;
+};
+
+} // namespace cli
