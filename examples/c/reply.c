@@ -17,9 +17,9 @@ static int failed(const char *what, aby_status status) {
 }
 
 static int32_t show_progress(void *context, aby_stage stage, uint64_t done, uint64_t total) {
-  (void)context;
-  if (stage == ABY_STAGE_WEIGHTS && total > 0)
-    fprintf(stderr, "\rloading %3u%%%s", (unsigned)(100.0 * (double)done / (double)total), done == total ? "\n" : "");
+  unsigned *shown = context, percent = total > 0 ? (unsigned)(100.0 * (double)done / (double)total) : 0;
+  if (stage == ABY_STAGE_WEIGHTS && percent > *shown)
+    fprintf(stderr, "\rloading %3u%%%s", *shown = percent, percent == 100 ? "\n" : "");
   return 0; /* anything else would cancel */
 }
 
@@ -27,11 +27,13 @@ static int open_model(aby_model **out, const char *path) {
   aby_model_plan plan;
   aby_model_options options;
   aby_status status;
+  unsigned percent_shown = 0;
 
   if ((status = aby_model_plan_init(&plan, sizeof plan)) != ABY_OK ||
       (status = aby_model_options_init(&options, sizeof options)) != ABY_OK)
     return failed("this library is older than the header", status);
   options.progress = show_progress;
+  options.progress_context = &percent_shown;
 
   if ((status = aby_model_plan_get(&plan, path, &options)) != ABY_OK)
     return failed("plan", status);

@@ -61,10 +61,10 @@ nlohmann::ordered_json Reply::usage() const {
 InterruptCancels::InterruptCancels(const abyssal::generation &generation) {
   interrupted = 0;
   std::signal(SIGINT, on_interrupt);
-  watcher_ = std::thread([this, generation]() mutable {
+  watcher_ = std::thread([this, held = abyssal::generation(generation)]() mutable {
     while (!done_.load(std::memory_order_relaxed)) {
       if (interrupted != 0) {
-        generation.cancel();
+        held.cancel();
         return;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));

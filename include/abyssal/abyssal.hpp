@@ -11,10 +11,10 @@
 #include <abyssal/abyssal.h>
 #include <abyssal/ops.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -74,14 +74,14 @@ namespace detail {
 // Calls fill(out, capacity, out_count) with room that is enough.
 template <typename Element, typename Fill> std::vector<Element> read_array(std::size_t guess, Fill &&fill) {
   std::vector<Element> values(guess);
-  std::size_t count = 0;
-  check(fill(values.data(), values.size(), &count));
-  if (count > values.size()) {
-    values.resize(count);
+  for (;;) { // more than once only when the guess was too low
+    std::size_t count = 0;
     check(fill(values.data(), values.size(), &count));
+    const bool complete = count <= values.size();
+    values.resize(count);
+    if (complete)
+      return values;
   }
-  values.resize(count);
-  return values;
 }
 
 template <typename Fill> std::string read_text(std::size_t guess, Fill &&fill) {
@@ -100,7 +100,7 @@ public:
       : handle_(handle, [parent](Handle *owned) { Destroy(owned); }) {}
   shared_handle(const shared_handle &other) : handle_(other.load()) {}
   shared_handle &operator=(const shared_handle &other) {
-    std::atomic_store(&handle_, other.load());
+    replace(other.load());
     return *this;
   }
   ~shared_handle() = default;
@@ -113,10 +113,19 @@ public:
     return copy;
   }
   bool closed() const { return !load(); }
-  void close() { std::atomic_store(&handle_, std::shared_ptr<Handle>()); }
+  void close() { replace(nullptr); }
 
 private:
-  std::shared_ptr<Handle> load() const { return std::atomic_load(&handle_); }
+  std::shared_ptr<Handle> load() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return handle_;
+  }
+  // The old handle goes with the parameter, after the lock: destroying may take long.
+  void replace(std::shared_ptr<Handle> handle) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    handle_.swap(handle);
+  }
+  mutable std::mutex mutex_; // C++17 has no atomic shared_ptr that C++20 does not deprecate
   std::shared_ptr<Handle> handle_;
 };
 
