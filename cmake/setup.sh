@@ -78,22 +78,27 @@ install_packages() {
   rm -f "$log"
 }
 
+python_version() { { .venv/bin/python -V || python3 -V; } 2>/dev/null; }
+
 install_python_packages() {
-  local stamp=.venv/abyssal-requirements wanted
-  wanted=$(cat "${requirements[@]}" | grep -v '^#')
+  local stamp=.venv/abyssal-requirements wanted kept
+  # A .venv of another version of Python has none of the packages.
+  wanted=$(printf 'python==%s\n' "$(python_version)" && cat "${requirements[@]}" | grep -v '^#')
   if [ -x .venv/bin/python ] && [ -f "$stamp" ]; then
     # Every wanted line must be among those installed.
     [ -z "$(printf '%s\n' "$wanted" | grep -vxFf "$stamp" || true)" ] && return 0
   fi
   python3 -c 'import sys; raise SystemExit(sys.version_info < (3, 9))' ||
     give_up "Python 3.9 or later is needed; python3 is $(python3 --version 2>&1)"
-  [ -x .venv/bin/python ] || python3 -m venv .venv
+  .venv/bin/python -c 'import pip' 2>/dev/null || python3 -m venv --clear .venv
   say "installing Python packages into .venv"
   local arguments=() file
   for file in "${requirements[@]}"; do arguments+=(-r "$file"); done
   .venv/bin/python -m pip install -q --disable-pip-version-check "${arguments[@]}" ||
     give_up "pip could not install the packages of ${requirements[*]} into .venv; its message is above."
-  printf '%s\n' "$wanted" >>"$stamp"
+  # What was installed before stays in the stamp, unless it is another version of what was installed now.
+  kept=$(awk -F== 'NR == FNR { now[$1]; next } !($1 in now)' <(printf '%s\n' "$wanted") <(cat "$stamp" 2>/dev/null || true))
+  printf '%s\n' "$wanted" ${kept:+"$kept"} >"$stamp"
 }
 
 [ "$(uname -m)" = x86_64 ] || give_up "Abyssal's CPU backend runs on x86-64; this machine is $(uname -m)."

@@ -13,12 +13,12 @@ echo "building (a few minutes the first time)"
 log=build/quickstart.log
 mkdir -p build
 {
-  cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_RUST_TARGET="$PWD/build/rust" \
+  cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON -DABYSSAL_RUST_TARGET="$PWD/build/rust" \
     -DABYSSAL_TESTS=$([ -f build/CTestTestfile.cmake ] && echo ON || echo OFF) &&
     cmake --build build --target abyssal_cli &&
     { python -c 'import abyssal' 2>/dev/null ||
       python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps \
-        -C cmake.define.ABYSSAL_PREBUILT="$PWD/build" ./bindings/python; }
+        --config-settings=cmake.define.ABYSSAL_PREBUILT="$PWD/build" ./bindings/python; }
 } >"$log" 2>&1 || {
   tail -n 30 "$log" >&2
   echo "the build failed; its last lines are above, all of them in $log" >&2

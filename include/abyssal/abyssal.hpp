@@ -97,10 +97,11 @@ public:
   // Keeps parent alive too.
   template <typename Parent>
   shared_handle(Handle *handle, std::shared_ptr<Parent> parent)
-      : handle_(handle, [parent](Handle *owned) { Destroy(owned); }) {}
+      : handle_(handle, [parent = std::move(parent)](Handle *owned) { Destroy(owned); }) {}
   shared_handle(const shared_handle &other) : handle_(other.load()) {}
   shared_handle &operator=(const shared_handle &other) {
-    replace(other.load());
+    if (this != &other)
+      replace(other.load());
     return *this;
   }
   ~shared_handle() = default;
@@ -284,7 +285,7 @@ public:
 
 private:
   using handle = detail::shared_handle<aby_sequence, aby_sequence_destroy>;
-  explicit sequence(handle made) : handle_(std::move(made)) {}
+  explicit sequence(const handle &made) : handle_(made) {}
   handle handle_;
 };
 

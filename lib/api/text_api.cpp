@@ -6,11 +6,13 @@ using namespace abyssal::api;
 
 namespace {
 
+constexpr const char *kNoTokenizer = "the model was opened without a tokenizer: there is no tokenizer.json beside it";
+
 const Tokenizer &tokenizer_of(const aby_model *model) {
   require(model, "model");
   const auto &tokenizer = model->model->text().tokenizer;
   if (!tokenizer)
-    fail(ABY_ERROR_STATE, "the model was opened without a tokenizer: there is no tokenizer.json beside it");
+    fail(ABY_ERROR_STATE, kNoTokenizer);
   return *tokenizer;
 }
 
@@ -27,6 +29,8 @@ std::shared_ptr<const ChatTemplate> template_of(const TextParts &text, const cha
     return text.chat_template;
   if (!text.template_error.empty())
     fail(ABY_ERROR_TEMPLATE, "the checkpoint's chat template: ", text.template_error);
+  if (!text.tokenizer)
+    fail(ABY_ERROR_STATE, kNoTokenizer);
   fail(ABY_ERROR_STATE, "the model has no chat template");
 }
 

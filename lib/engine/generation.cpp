@@ -30,8 +30,10 @@ Generation::Generation(std::shared_ptr<Sequence> sequence, std::span<const std::
   }
   if (const auto &tokenizer = model.text().tokenizer) {
     all.insert(all.end(), prompt_.begin(), prompt_.end());
-    const std::size_t tail = std::min(all.size(), kTailTokens);
-    parser_.emplace(tokenizer->decode(all.data() + all.size() - tail, tail, false), options_.plain);
+    std::string tail; // a model may have rows for ids that its vocabulary lacks: their bytes are empty
+    for (std::size_t i = all.size() - std::min(all.size(), kTailTokens); i < all.size(); ++i)
+      tail += tokenizer->token_bytes(all[i]);
+    parser_.emplace(tail, options_.plain);
     text_kind_ = parser_->reasoning() ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
   }
 }

@@ -18,7 +18,8 @@ DATA = ROOT / "tests" / "data"
 CONFORMANCE = DATA / "conformance"
 CHECKPOINTS = sorted(folder.name for folder in CONFORMANCE.iterdir() if folder.is_dir())
 WITH_MTP = ("tiny-v3", "tiny-v3-fp8")
-DEFERRED = os.environ.get("ABYSSAL_DEFERRED")
+_BUILT = ROOT / "build" / "lib" / "libabyssal_deferred.so"
+DEFERRED = os.environ.get("ABYSSAL_DEFERRED") or (str(_BUILT) if _BUILT.exists() else None)
 BACKENDS = [backend.name for backend in abyssal.backends()] + ([DEFERRED] if DEFERRED else [])
 
 HIDDEN_LIMIT = 2e-5

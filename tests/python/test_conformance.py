@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+import abyssal
 from support import (
     BACKENDS,
     CHECKPOINTS,
@@ -16,8 +18,6 @@ from support import (
     prompt,
     relative_error,
 )
-
-import abyssal
 
 
 def test_both_backends_are_built_in():

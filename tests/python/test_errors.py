@@ -10,10 +10,10 @@ import sys
 
 import numpy as np
 import pytest
-from support import ROOT, checkpoint, open_model
 
 import abyssal
 from abyssal import _arrays, _errors, _sequence
+from support import ROOT, checkpoint, open_model
 
 HEADER = (ROOT / "include" / "abyssal" / "abyssal.h").read_text()
 
@@ -239,7 +239,9 @@ def test_options_are_checked():
             model.generate([5], **options)
 
 
-@pytest.mark.parametrize("make", [lambda m: m, lambda m: m.sequence(), lambda m: m.device], ids=["model", "sequence", "device"])
+@pytest.mark.parametrize(
+    "make", [lambda m: m, lambda m: m.sequence(), lambda m: m.device], ids=["model", "sequence", "device"]
+)
 def test_pickling_is_refused(make):
     import copy as copying
 
@@ -252,7 +254,14 @@ def test_pickling_is_refused(make):
 def test_plan_equals_what_opening_takes():
     for name in ("tiny-v3", "tiny-v3-fp8", "tiny-r1-distill-qwen"):
         plan, info = abyssal.Model.plan(checkpoint(name)), abyssal.Model.open(checkpoint(name)).info
-        for field in ("parameters", "active_parameters", "file_bytes", "weight_bytes", "cache_bytes_per_token", "layers"):
+        for field in (
+            "parameters",
+            "active_parameters",
+            "file_bytes",
+            "weight_bytes",
+            "cache_bytes_per_token",
+            "layers",
+        ):
             assert getattr(plan, field) == getattr(info, field), field
         assert plan.total_bytes == plan.weight_bytes + plan.cache_bytes + plan.scratch_bytes
         assert plan.cache_bytes == plan.cache_tokens * plan.cache_bytes_per_token
@@ -260,7 +269,13 @@ def test_plan_equals_what_opening_takes():
 
 def test_info():
     info = open_model("tiny-v3").info
-    assert (info.architecture, info.attention, info.kv_lora_rank, info.experts, info.top_k) == ("deepseek_v3", "mla", 64, 32, 4)
+    assert (info.architecture, info.attention, info.kv_lora_rank, info.experts, info.top_k) == (
+        "deepseek_v3",
+        "mla",
+        64,
+        32,
+        4,
+    )
     assert info.has_tokenizer and info.has_chat_template and info.reasons
     assert (info.activations, info.cache_dtype) == ("f32", "f32")
     assert open_model("tiny-v3").eos_tokens == [1]

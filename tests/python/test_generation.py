@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support import BACKENDS, checkpoint, open_model
 
 import abyssal
+from support import BACKENDS, checkpoint, open_model
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 
@@ -42,7 +42,11 @@ def test_reasoning_comes_first(model):
 def test_reasoning_ends(model):
     """A reply that continues after </think> is content."""
     stream = model.sequence().generate(
-        model.tokenize(model.render_chat(MESSAGES) + "hm</think>"), max_tokens=5, temperature=0, ignore_eos=True, plain=False
+        model.tokenize(model.render_chat(MESSAGES) + "hm</think>"),
+        max_tokens=5,
+        temperature=0,
+        ignore_eos=True,
+        plain=False,
     )
     reply = stream.reply()
     assert reply.content and not reply.reasoning and reply.usage.reasoning_tokens == 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import BACKENDS, bf16_bits, from_bf16_bits, relative_error
 
 import abyssal
 from abyssal import ops
+from support import BACKENDS, bf16_bits, from_bf16_bits, relative_error
 
 
 @pytest.fixture(scope="module", params=BACKENDS, ids=lambda path: path.rsplit("/", 1)[-1])
@@ -19,7 +19,9 @@ def route(logits, top_k, n_group, topk_group, scoring, topk_method, norm, scale,
     """As the papers describe it, in float64, a row at a time."""
     index, weight = [], []
     for row in logits.astype(np.float64):
-        scores = np.exp(row - row.max()) / np.exp(row - row.max()).sum() if scoring == "softmax" else 1 / (1 + np.exp(-row))
+        scores = (
+            np.exp(row - row.max()) / np.exp(row - row.max()).sum() if scoring == "softmax" else 1 / (1 + np.exp(-row))
+        )
         choice = scores + (bias if bias is not None and topk_method == "noaux_tc" else 0)
         if topk_method != "greedy":
             groups = choice.reshape(n_group, -1)
@@ -42,7 +44,15 @@ def route(logits, top_k, n_group, topk_group, scoring, topk_method, norm, scale,
     "variant",
     [
         dict(top_k=6, scoring="softmax", topk_method="greedy", n_group=1, topk_group=1, norm=False, scale=1.0),
-        dict(top_k=6, scoring="softmax", topk_method="group_limited_greedy", n_group=8, topk_group=3, norm=False, scale=16.0),
+        dict(
+            top_k=6,
+            scoring="softmax",
+            topk_method="group_limited_greedy",
+            n_group=8,
+            topk_group=3,
+            norm=False,
+            scale=16.0,
+        ),
         dict(top_k=8, scoring="sigmoid", topk_method="noaux_tc", n_group=8, topk_group=4, norm=True, scale=2.5),
         dict(top_k=8, scoring="sigmoid", topk_method="noaux_tc", n_group=1, topk_group=1, norm=True, scale=2.827),
         dict(top_k=64, scoring="softmax", topk_method="greedy", n_group=1, topk_group=1, norm=True, scale=1.0),
@@ -194,7 +204,9 @@ def test_bad_arguments(device, weights):
     gate, up, down, *_ = weights
     experts = ops.Experts(gate, up, down, device=device)
     x = np.zeros((2, 48), np.float32)
-    layer = ops.Mla(np.zeros((40, 32)).astype("f4"), heads=1, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=24, device=device)
+    layer = ops.Mla(
+        np.zeros((40, 32)).astype("f4"), heads=1, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=24, device=device
+    )
     q, cache = np.zeros((1, 1, 24), "f4"), np.zeros((2, 64, 40), "f4")
     good = dict(row_begin=[0, 1], context=[0], block_table=[[1]], scale=1.0)
     layer.attend(q, cache, **good)

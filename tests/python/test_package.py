@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pathlib
 import re
 import subprocess
 import sys
 
 import pytest
-from support import ROOT
 
 import abyssal
 from abyssal import ops
+from support import ROOT
 
 HERE = pathlib.Path(__file__).parent
 
@@ -32,7 +33,9 @@ def public_items():
             if not inspect.isclass(item):
                 continue
             for attribute, member in vars(item).items():
-                if not attribute.startswith("_") and (callable(member) or isinstance(member, (property, classmethod, staticmethod))):
+                if not attribute.startswith("_") and (
+                    callable(member) or isinstance(member, (property, classmethod, staticmethod))
+                ):
                     yield f"{module.__name__}.{name}.{attribute}", getattr(item, attribute)
 
 
@@ -50,10 +53,19 @@ def test_everything_public_is_listed():
 
 
 def test_nothing_but_numpy_is_imported():
-    code = "import sys, numpy; before = set(sys.modules); import abyssal; print({m.split('.')[0] for m in set(sys.modules) - before})"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    outside = {name for name in eval(loaded) if name not in sys.stdlib_module_names} - {"abyssal", "numpy"}
-    assert not outside
+    code = """
+import json, sys
+import abyssal
+files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
+print(json.dumps([file.split("site-packages/")[1].split("/")[0] for file in files if "site-packages/" in file]))
+"""
+
+    def loaded(statement):
+        program = code.replace("import abyssal", statement)
+        return json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+
+    # What other packages load at every start (.pth files) is not ours.
+    assert set(loaded("import abyssal")) - set(loaded("pass")) == {"abyssal", "numpy"}
 
 
 def mypy(*arguments, module="mypy"):
@@ -71,7 +83,10 @@ def test_types_of_the_package(tmp_path):
 
 
 def test_stubs_are_those_of_the_module(tmp_path):
-    mypy("abyssal._abyssal", module="mypy.stubtest")
+    # Every class has pybind11's metaclass, and a Model comes from a function: the stubs say neither.
+    allowed = tmp_path / "allowed"
+    allowed.write_text("abyssal\\._abyssal\\.[A-Z]\\w+\nabyssal\\._abyssal\\.Model\\.__init__\n")
+    mypy("--allowlist", str(allowed), "abyssal._abyssal", module="mypy.stubtest")
 
 
 def test_the_sample_runs():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import BACKENDS, CHECKPOINTS, HIDDEN_LIMIT, open_model, prompt, relative_error
 
 import abyssal
+from support import BACKENDS, CHECKPOINTS, HIDDEN_LIMIT, open_model, prompt, relative_error
 
 BACKEND_IDS = [path.rsplit("/", 1)[-1] for path in BACKENDS]
 backends = pytest.mark.parametrize("backend", BACKENDS, ids=BACKEND_IDS)

@@ -7,6 +7,8 @@ import types
 
 import numpy as np
 import pytest
+
+import abyssal
 from support import (
     BACKENDS,
     CHECKPOINTS,
@@ -19,8 +21,6 @@ from support import (
     raw_tensors,
     relative_error,
 )
-
-import abyssal
 
 BACKEND_IDS = [path.rsplit("/", 1)[-1] for path in BACKENDS]
 
@@ -163,7 +163,9 @@ def test_update_gives_the_results_of_the_new_weights(name, backend):
     tensors = raw_tensors(name)
     changed = {}
     for tensor, (bits, dtype) in tensors.items():
-        if dtype == "BF16" and tensor.endswith((".0.self_attn.o_proj.weight", ".1.mlp.gate.weight", "embed_tokens.weight")):
+        if dtype == "BF16" and tensor.endswith(
+            (".0.self_attn.o_proj.weight", ".1.mlp.gate.weight", "embed_tokens.weight")
+        ):
             changed[tensor] = from_bf16_bits(bits) * 0.5
         elif tensor.endswith((".experts.0.down_proj.weight_scale_inv", ".0.self_attn.o_proj.weight_scale_inv")):
             changed[tensor] = (bits * np.float32(0.5), "F32")
@@ -193,5 +195,3 @@ def test_update_ends_running_replies():
     model.update({})
     with pytest.raises(abyssal.StateError):
         next(stream)
-
-

@@ -10,6 +10,7 @@ import jinja2.sandbox
 import numpy as np
 import pytest
 import tokenizers
+
 from support import CHECKPOINTS, checkpoint, open_model
 
 TEXTS = [
@@ -87,7 +88,7 @@ def environment():
 
 CONVERSATIONS = [
     [{"role": "user", "content": "Hi"}],
-    [{"role": "system", "content": "Be <brief> & \"exact\"."}, {"role": "user", "content": "你好\n"}],
+    [{"role": "system", "content": 'Be <brief> & "exact".'}, {"role": "user", "content": "你好\n"}],
     [
         {"role": "user", "content": "1+1?"},
         {"role": "assistant", "content": "<think>easy</think>2"},
@@ -119,7 +120,8 @@ TEMPLATES = [
     "{{ tools | tojson }}|{{ tools | tojson(indent=2) }}",
     "{%- if thinking is defined and thinking %}T{{ level + 1 }}{% else %}-{% endif %}",
     "{{ messages[0].content.split('<')[0] ~ messages[-1]['content'][::-1] }}",
-    "{% set ns = namespace(n=0) %}{% for m in messages if m.role == 'user' %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+    "{% set ns = namespace(n=0) %}{% for m in messages if m.role == 'user' %}{% set ns.n = ns.n + 1 %}{% endfor %}"
+    "{{ ns.n }}",
     "   {% if true %}\n  kept\n   {% endif %}\n{{ messages | length }} {{ 7 // 2 }} {{ 'x' if none else 'y' }}",
 ]
 

@@ -13,9 +13,9 @@ import time
 
 import numpy as np
 import pytest
-from support import checkpoint, open_model, prompt
 
 import abyssal
+from support import checkpoint, open_model, prompt
 
 LONG = [5 + i % 1000 for i in range(2500)]
 

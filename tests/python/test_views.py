@@ -6,9 +6,9 @@ import gc
 
 import numpy as np
 import pytest
-from support import checkpoint, open_model, prompt
 
 import abyssal
+from support import checkpoint, open_model, prompt
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@
 >>> with abyssal.Model.open("path/to/checkpoint") as model:
 ...     print(model.chat([{"role": "user", "content": "Hello"}]).content)
 
-Shapes in the documentation are [rows, columns], row-major. Errors are subclasses of abyssal.Error, one per status of the
-C API. Calls that work release the GIL.
+Shapes in the documentation are [rows, columns], row-major. Errors are subclasses of abyssal.Error, one per status of
+the C API. Calls that work release the GIL.
 """
 
 from __future__ import annotations

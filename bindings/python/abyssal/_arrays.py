@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ Tokens = Union[Sequence[int], "npt.NDArray[np.integer[Any]]"]
 """Token ids: a one-dimensional integer array, or any sequence of ints."""
 
 Tensors = Mapping[str, Any]
-"""Arrays by name: numpy arrays, torch tensors, objects with the buffer protocol or __array__, or (array, dtype name)."""
+"""Arrays by name: numpy arrays, torch tensors, what has the buffer protocol or __array__, or (array, dtype name)."""
 
 DTYPES = {
     "auto": 0,
@@ -48,7 +48,7 @@ _ALIASES = {
 }
 
 # The numpy type that carries the bits of each.
-_CARRIERS = {
+_CARRIERS: Dict[str, "np.dtype[Any]"] = {
     "f32": np.dtype("<f4"),
     "f16": np.dtype("<f2"),
     "bf16": np.dtype("<u2"),

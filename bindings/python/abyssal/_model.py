@@ -19,7 +19,6 @@ from ._info import ModelInfo, ModelPlan
 from ._reply import Reply, Stream, start
 from ._sequence import Sequence
 
-
 __all__ = ["Model", "Progress"]
 
 Progress = Callable[[str, int, int], Any]
@@ -258,9 +257,7 @@ class Model:
         """The tokens that end a reply."""
         return self._raw.eos_tokens()
 
-    def tokenize(
-        self, text: Union[str, bytes], add_bos: bool = False, plain: bool = False
-    ) -> npt.NDArray[np.int32]:
+    def tokenize(self, text: Union[str, bytes], add_bos: bool = False, plain: bool = False) -> npt.NDArray[np.int32]:
         """Token ids of a text, int32 [n], equal to Hugging Face's.
 
         add_bos: begin with the BOS token if the checkpoint asks for one and the text has none.
@@ -523,7 +520,8 @@ class Model:
         if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Model, closed>"
         info: Dict[str, Any] = self._raw.info()
-        return f"<abyssal.Model {info['architecture']}, {info['layers']} layers, {info['parameters'] / 1e9:.3g} G parameters>"
+        size = f"{info['parameters'] / 1e9:.3g} G parameters"
+        return f"<abyssal.Model {info['architecture']}, {info['layers']} layers, {size}>"
 
     def __reduce__(self) -> Any:
         return no_pickle(self)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, List, Optional, Sequence as Many, Type
+from typing import Any, List, Optional, Type
+from typing import Sequence as Many
 
 import numpy as np
 import numpy.typing as npt

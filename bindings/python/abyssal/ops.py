@@ -42,9 +42,7 @@ def _i32(value: Any, name: str, *shape: Optional[int]) -> npt.NDArray[np.int32]:
 
 
 def _check_shape(array: npt.NDArray[Any], name: str, shape: Tuple[Optional[int], ...]) -> None:
-    fits = array.ndim == len(shape) and all(
-        want is None or want == got for want, got in zip(shape, array.shape)
-    )
+    fits = array.ndim == len(shape) and all(want is None or want == got for want, got in zip(shape, array.shape))
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise InvalidArgument(f"{name} has shape {array.shape}; expected ({wanted})")
@@ -143,15 +141,17 @@ def _weights(
         if number != dtype:
             raise InvalidArgument(f"{label} is of another type than {raws[0][0]}")
         if array.shape != first or array.ndim != 2:
-            raise InvalidArgument(f"{label} has shape {array.shape}; expected {first if len(first) == 2 else 'two dimensions'}")
+            raise InvalidArgument(
+                f"{label} has shape {array.shape}; expected {first if len(first) == 2 else 'two dimensions'}"
+            )
     return [array for _, _, array in raws], dtype, first
 
 
 class Experts(_Handle):
     """Expert weights prepared on a device. Immutable; any thread may use it.
 
-    gate, up: e arrays [inter, d]; down: e arrays [d, inter] (or one array [e, ...]). The matrices W of y = x W^T, of one
-        type: float32, float16, bfloat16 or fp8 e4m3, given as Model.from_tensors takes tensors. They are copied.
+    gate, up: e arrays [inter, d]; down: e arrays [d, inter] (or one array [e, ...]). The matrices W of y = x W^T, of
+        one type: float32, float16, bfloat16 or fp8 e4m3, given as Model.from_tensors takes tensors. They are copied.
     shared: (gate [shared_inter, d], up [shared_inter, d], down [d, shared_inter]) of the shared experts, or None.
     scales: for fp8: (gate, up, down), each e arrays [ceil(n / 128), ceil(k / 128)], float32 or f8_e8m0.
     shared_scales: for fp8: the three scales of the shared experts.
@@ -215,7 +215,9 @@ class Experts(_Handle):
             if shared_scales is None:
                 raise InvalidArgument("shared_scales is missing")
             shapes = ((shared_inter, hidden), (shared_inter, hidden), (hidden, shared_inter))
-            for value, name, (n, k) in zip(shared_scales, ("shared gate scale", "shared up scale", "shared down scale"), shapes):
+            for value, name, (n, k) in zip(
+                shared_scales, ("shared gate scale", "shared up scale", "shared down scale"), shapes
+            ):
                 take_scales([value], name, n, k)
         if len(scale_dtypes) > 1:
             raise InvalidArgument("the scales are of different types; expected one")
@@ -236,9 +238,7 @@ class Experts(_Handle):
         )
         self._hidden = hidden
 
-    def __call__(
-        self, x: npt.ArrayLike, index: npt.ArrayLike, weight: npt.ArrayLike
-    ) -> npt.NDArray[np.float32]:
+    def __call__(self, x: npt.ArrayLike, index: npt.ArrayLike, weight: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Sum over a row's experts of weight * down(silu(gate x) * up x), plus the shared experts.
 
         x: float32 [b, d]. index: int32 [b, k], 0 to e - 1, no expert twice in a row. weight: float32 [b, k].
@@ -321,7 +321,9 @@ class Mla(_Handle):
         _check_shape(rows, "cache", (None, 64, self._latent))
         begins = _i32(row_begin, "row_begin", None)
         if begins.size == 0 or begins[0] != 0 or begins[-1] != queries.shape[0]:
-            raise InvalidArgument(f"row_begin is {begins.tolist()}; expected it to begin with 0 and end with {queries.shape[0]}")
+            raise InvalidArgument(
+                f"row_begin is {begins.tolist()}; expected it to begin with 0 and end with {queries.shape[0]}"
+            )
         contexts = _i32(context, "context", begins.size - 1)
         table = _i32(block_table, "block_table", begins.size - 1, None)
         return self._raw.attend(

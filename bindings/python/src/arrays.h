@@ -1,8 +1,6 @@
 // numpy arrays from and to memory of C++.
 #pragma once
 
-#include "status.h"
-
 #include <pybind11/numpy.h>
 
 #include <cstddef>
@@ -34,19 +32,6 @@ pybind11::array_t<Element> to_array(std::vector<Element> values, std::vector<pyb
 template <typename Element> pybind11::array_t<Element> to_array(std::vector<Element> values) {
   const auto size = static_cast<pybind11::ssize_t>(values.size());
   return to_array(std::move(values), {size});
-}
-
-// Gathers a result of the C API's (out, capacity, out_count) kind.
-template <typename Element, typename Call> std::vector<Element> gather(std::size_t guess, Call call) {
-  std::vector<Element> values(guess);
-  for (;;) {
-    std::size_t count = 0;
-    check(call(values.data(), values.size(), &count));
-    const bool complete = count <= values.size();
-    values.resize(count);
-    if (complete)
-      return values;
-  }
 }
 
 } // namespace abyssal::python

@@ -7,14 +7,14 @@
 
 namespace abyssal::python {
 
-class DeviceHandle : public Handle<aby_device> {
+class DeviceHandle : public Handle<device> {
 public:
-  explicit DeviceHandle(aby_device *device) : Handle(own(device, aby_device_destroy), "device") {}
+  explicit DeviceHandle(device opened) : Handle(make_state<device>(std::move(opened)), "device") {}
 };
 
 class ModelHandle : public Handle<ModelState> {
 public:
-  explicit ModelHandle(aby_model *model) : Handle(std::make_shared<ModelState>(model), "model") {}
+  explicit ModelHandle(model opened) : Handle(make_state<ModelState>(std::move(opened)), "model") {}
 };
 
 class SequenceHandle : public Handle<SequenceState> {

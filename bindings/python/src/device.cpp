@@ -14,36 +14,26 @@ namespace abyssal::python {
 
 namespace {
 
-std::vector<std::pair<std::string, unsigned>> backends() {
-  std::size_t count = 0;
-  check(aby_backend_count(&count));
+std::vector<std::pair<std::string, unsigned>> backend_list() {
   std::vector<std::pair<std::string, unsigned>> result;
-  for (std::size_t i = 0; i < count; ++i) {
-    auto info = make(aby_backend_info_init);
-    check(aby_backend_info_get(&info, i));
+  for (const aby_backend_info &info : backends())
     result.emplace_back(info.name, info.device_count);
-  }
   return result;
 }
 
 std::unique_ptr<DeviceHandle> open_device(const std::optional<std::string> &backend, std::uint32_t index,
                                           std::uint32_t threads) {
-  auto options = make(aby_device_options_init);
+  auto options = default_device_options();
   options.backend = backend ? backend->c_str() : nullptr;
   options.index = index;
   options.threads = threads;
-  aby_device *device = nullptr;
-  {
-    const py::gil_scoped_release no_gil;
-    check(aby_device_open(&device, &options));
-  }
-  return std::make_unique<DeviceHandle>(device);
+  const py::gil_scoped_release no_gil;
+  return std::make_unique<DeviceHandle>(device(options));
 }
 
 py::dict device_info(const DeviceHandle &handle) {
-  const auto device = handle.get();
-  auto info = make(aby_device_info_init);
-  check(aby_device_info_get(&info, device.get()));
+  const auto held = handle.get(); // the strings are its own
+  const aby_device_info info = held->info();
   py::dict result;
   result["backend"] = info.backend;
   result["name"] = info.name;
@@ -56,7 +46,8 @@ py::dict device_info(const DeviceHandle &handle) {
 } // namespace
 
 void bind_device(py::module_ &module) {
-  module.def("backends", &backends, py::call_guard<py::gil_scoped_release>(), "Name and device count of each backend.");
+  module.def("backends", &backend_list, py::call_guard<py::gil_scoped_release>(),
+             "Name and device count of each backend.");
   py::class_<DeviceHandle> type(module, "Device", "A device.");
   type.def(py::init(&open_device), py::arg("backend"), py::arg("index"), py::arg("threads"));
   type.def("info", &device_info, "What it is.");

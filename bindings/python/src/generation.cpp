@@ -12,13 +12,16 @@ namespace abyssal::python {
 namespace {
 
 struct GenerationOptions {
-  aby_generation_options raw = make(aby_generation_options_init);
+  aby_generation_options raw = default_generation_options();
   std::vector<std::int32_t> stop_tokens;
 };
 
 struct GenerationState {
+  GenerationState(std::shared_ptr<SequenceState> on, generation made)
+      : sequence(std::move(on)), object(std::move(made)) {}
+
   std::shared_ptr<SequenceState> sequence;
-  std::shared_ptr<aby_generation> handle;
+  generation object;
 };
 
 class GenerationHandle : public Handle<GenerationState> {
@@ -48,36 +51,30 @@ std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float 
 
 std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const IntArray &prompt,
                                          const GenerationOptions &options) {
-  auto state = std::make_shared<GenerationState>();
-  state->sequence = sequence.get();
+  auto on = sequence.get();
   const std::vector<std::int32_t> tokens = to_vector(prompt);
-  aby_generation *generation = nullptr;
-  {
-    const py::gil_scoped_release no_gil;
-    const auto lock = state->sequence->enter();
-    check(aby_generation_create(&generation, state->sequence->handle.get(), tokens.data(), tokens.size(), &options.raw));
-  }
-  state->handle = own(generation, aby_generation_destroy);
-  return std::make_unique<GenerationHandle>(std::move(state));
+  const py::gil_scoped_release no_gil;
+  const auto lock = on->enter();
+  generation made(on->object, tokens, options.raw);
+  return std::make_unique<GenerationHandle>(make_state<GenerationState>(on, std::move(made)));
 }
 
 // (kind, text, text kind, token, finish reason, prompt done, prompt total, completion tokens, reasoning tokens)
 py::tuple step(const GenerationHandle &handle) {
   const auto state = handle.get();
   const auto lock = state->sequence->enter_to_change();
-  auto event = make(aby_event_init);
-  aby_generation *generation = state->handle.get();
-  run_interruptible([&] { return aby_generation_step(&event, generation); },
-                    [&] { static_cast<void>(aby_generation_cancel(generation)); });
-  return py::make_tuple(event.kind, py::str(event.text, static_cast<std::size_t>(event.text_length)), event.text_kind,
-                        event.token, event.finish_reason, event.prompt_done, event.prompt_total,
-                        event.completion_tokens, event.reasoning_tokens);
+  aby_event event;
+  run_interruptible([&] { event = state->object.step(); }, [&] { state->object.cancel(); });
+  const std::string_view text = text_of(event);
+  return py::make_tuple(event.kind, py::str(text.data(), text.size()), event.text_kind, event.token,
+                        event.finish_reason, event.prompt_done, event.prompt_total, event.completion_tokens,
+                        event.reasoning_tokens);
 }
 
 // May come from any thread, also after close.
 void cancel(const GenerationHandle &handle) {
   if (const auto state = handle.get_if_alive())
-    check(aby_generation_cancel(state->handle.get()));
+    state->object.cancel();
 }
 
 } // namespace

@@ -1,27 +1,29 @@
-// References to objects of the library, as Python objects hold them.
+// What Python objects hold.
 #pragma once
 
-#include "status.h"
+#include <abyssal/abyssal.hpp>
 
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include <unistd.h>
 
 namespace abyssal::python {
 
-// Takes over a handle. In a child process made by fork its worker threads are missing, and destroying it would wait for
-// them for ever: there it is left alone.
-template <typename Object> std::shared_ptr<Object> own(Object *object, void (*destroy)(Object *)) {
-  return std::shared_ptr<Object>(object, [destroy, process = getpid()](Object *dead) {
+// In a child process made by fork the worker threads are missing, and destroying an object would wait for them for
+// ever: there it is left alone.
+template <typename State, typename... Arguments> std::shared_ptr<State> make_state(Arguments &&...arguments) {
+  auto state = std::make_unique<State>(std::forward<Arguments>(arguments)...);
+  const auto destroy = [process = getpid()](State *dead) {
     if (getpid() == process)
-      destroy(dead);
-  });
+      delete dead;
+  };
+  return std::shared_ptr<State>(state.release(), destroy);
 }
 
-// What a Python object holds. Every call takes its own reference first, so close() during a call is safe: the object
-// goes when the call returns.
+// Every call takes its own reference first, so close() during a call is safe: the object goes when the call returns.
 template <typename State> class Handle {
 public:
   Handle(std::shared_ptr<State> state, const char *name) : state_(std::move(state)), name_(name) {}
@@ -30,12 +32,12 @@ public:
 
   std::shared_ptr<State> get() const {
     if (getpid() != process_)
-      throw StatusError(ABY_ERROR_STATE, std::string("the ") + name_ +
-                                             " was made before this process was forked, and its threads are not in "
-                                             "this one: make another one here, or use the start method \"spawn\"");
+      throw error(ABY_ERROR_STATE, std::string("the ") + name_ +
+                                       " was made before this process was forked, and its threads are not in this "
+                                       "one: make another one here, or use the start method \"spawn\"");
     const std::lock_guard lock(mutex_);
     if (!state_)
-      throw StatusError(ABY_ERROR_STATE, std::string("the ") + name_ + " is closed");
+      throw error(ABY_ERROR_STATE, std::string("the ") + name_ + " is closed");
     return state_;
   }
 

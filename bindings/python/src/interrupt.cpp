@@ -1,14 +1,11 @@
 #include "interrupt.h"
 
-#include "status.h"
-
 #include <pybind11/pybind11.h>
 
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <string>
 #include <system_error>
 #include <thread>
 
@@ -21,21 +18,6 @@ namespace abyssal::python {
 namespace {
 
 constexpr std::chrono::milliseconds kLookForSignals{50};
-
-struct Outcome {
-  aby_status status = ABY_OK;
-  std::string text;
-
-  void run(const std::function<aby_status()> &body) {
-    status = body();
-    if (status != ABY_OK)
-      text = aby_last_error(); // of the thread that ran it
-  }
-  void check() const {
-    if (status != ABY_OK)
-      throw StatusError(status, text);
-  }
-};
 
 // One thread that works for Python's main thread. It is never ended: it waits, holding nothing, until the process does.
 class Helper {
@@ -106,6 +88,15 @@ bool on_main_thread() {
   return main_thread.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
 }
 
+// Nothing may leave the wait before the helper has ended: it works on the caller's stack.
+void ask(const std::function<void()> &cancel) noexcept {
+  try {
+    cancel();
+  } catch (const std::exception &) {
+    // The next round asks again.
+  }
+}
+
 // Waits for the helper; gives back what a signal handler raised meanwhile.
 std::exception_ptr wait_with_signals(Helper &helper, const std::function<void()> &cancel) {
   std::exception_ptr raised;
@@ -113,7 +104,7 @@ std::exception_ptr wait_with_signals(Helper &helper, const std::function<void()>
     {
       const py::gil_scoped_release no_gil;
       if (raised)
-        cancel(); // again and again: one that comes before the evaluation has begun is lost
+        ask(cancel); // again and again: one that comes before the evaluation has begun is lost
       if (helper.wait_for(kLookForSignals))
         return raised;
     }
@@ -124,20 +115,27 @@ std::exception_ptr wait_with_signals(Helper &helper, const std::function<void()>
 
 } // namespace
 
-void run_interruptible(const std::function<aby_status()> &body, const std::function<void()> &cancel) {
-  Outcome outcome;
-  std::exception_ptr raised;
+void run_interruptible(const std::function<void()> &body, const std::function<void()> &cancel) {
+  std::exception_ptr failed;
+  const auto job = [&] {
+    try {
+      body();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  };
   Helper *helper = on_main_thread() ? Helper::get() : nullptr;
-  if (helper != nullptr && helper->start([&] { outcome.run(body); })) {
-    raised = wait_with_signals(*helper, cancel);
-    helper->release();
-  } else {
+  if (helper == nullptr || !helper->start(job)) {
     const py::gil_scoped_release no_gil;
-    outcome.run(body);
+    body();
+    return;
   }
+  const std::exception_ptr raised = wait_with_signals(*helper, cancel);
+  helper->release();
   if (raised)
     std::rethrow_exception(raised);
-  outcome.check();
+  if (failed)
+    std::rethrow_exception(failed);
 }
 
 } // namespace abyssal::python

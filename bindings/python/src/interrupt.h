@@ -1,15 +1,13 @@
 // Long calls that Ctrl-C interrupts.
 #pragma once
 
-#include <abyssal/abyssal.h>
-
 #include <functional>
 
 namespace abyssal::python {
 
-// Runs body without the GIL and throws what its status says. On Python's main thread the work is done by a helper
+// Runs body without the GIL and throws what it throws. On Python's main thread the work is done by a helper
 // thread, while this one looks for signals: when a handler raises, cancel is called until body has returned, and the
 // handler's exception is thrown. Call it with the GIL.
-void run_interruptible(const std::function<aby_status()> &body, const std::function<void()> &cancel);
+void run_interruptible(const std::function<void()> &body, const std::function<void()> &cancel);
 
 } // namespace abyssal::python

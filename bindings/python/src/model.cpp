@@ -19,24 +19,25 @@ namespace {
 
 // The options with everything that their pointers point at.
 struct ModelOptions {
-  aby_model_options raw = make(aby_model_options_init);
-  std::shared_ptr<aby_device> device;
+  aby_model_options raw = default_model_options();
+  std::shared_ptr<device> on;
   std::optional<std::string> backend, tokenizer;
   py::object progress;
 };
 
-std::unique_ptr<ModelOptions> make_options(const DeviceHandle *device, std::optional<std::string> backend,
+std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional<std::string> backend,
                                            std::uint32_t threads, aby_dtype activations, aby_dtype cache_dtype,
                                            std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
                                            std::optional<std::string> tokenizer, py::object progress) {
   auto options = std::make_unique<ModelOptions>();
-  if (device != nullptr)
-    options->device = device->get();
+  if (on != nullptr) {
+    options->on = on->get();
+    options->raw.device = options->on->get().get(); // kept by `on`, which nobody closes
+  }
   options->backend = std::move(backend);
   options->tokenizer = std::move(tokenizer);
   options->progress = std::move(progress);
   options->raw.threads = threads;
-  options->raw.device = options->device.get();
   options->raw.backend = options->backend ? options->backend->c_str() : nullptr;
   options->raw.activations = activations;
   options->raw.cache_dtype = cache_dtype;
@@ -66,7 +67,7 @@ struct ProgressCall {
   }
 };
 
-// Runs an opening function with the options, and throws what the progress function threw.
+// Makes a model with the options, and throws what the progress function threw.
 template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptions &options, Open open) {
   ProgressCall progress{options.progress, nullptr};
   aby_model_options raw = options.raw;
@@ -77,10 +78,8 @@ template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptio
   {
     const py::gil_scoped_release no_gil;
     try {
-      aby_model *model = nullptr;
-      check(open(&model, raw));
-      handle = std::make_unique<ModelHandle>(model);
-    } catch (const StatusError &) {
+      handle = std::make_unique<ModelHandle>(open(raw));
+    } catch (...) {
       failed = std::current_exception();
     }
   }
@@ -92,17 +91,14 @@ template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptio
 }
 
 std::unique_ptr<ModelHandle> open_model(const std::string &path, const ModelOptions &options) {
-  return open_with(options, [&](aby_model **out, const aby_model_options &raw) {
-    return aby_model_open(out, path.c_str(), &raw);
-  });
+  return open_with(options, [&](const aby_model_options &raw) { return model(path, raw); });
 }
 
 py::dict plan_model(const std::string &path, const ModelOptions &options) {
-  auto plan = make(aby_model_plan_init);
-  {
+  const aby_model_plan plan = [&] {
     const py::gil_scoped_release no_gil;
-    check(aby_model_plan_get(&plan, path.c_str(), &options.raw));
-  }
+    return model::plan(path, options.raw);
+  }();
   py::dict result;
   result["layers"] = plan.layers;
   result["parameters"] = plan.parameters;
@@ -131,19 +127,17 @@ public:
     for (const aby_tensor &tensor : tensors_)
       pointers_.push_back(&tensor);
   }
-  const aby_tensor *const *data() const noexcept { return pointers_.data(); }
-  std::size_t size() const noexcept { return pointers_.size(); }
+  const std::vector<const aby_tensor *> &get() const noexcept { return pointers_; }
 
 private:
   void add(const std::string &name, aby_dtype dtype, py::buffer_info info) {
     if (info.ndim > ABY_MAX_RANK)
-      throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "tensor " + name + " has " + std::to_string(info.ndim) +
-                                                        " dimensions; expected at most " +
-                                                        std::to_string(ABY_MAX_RANK));
+      throw error(ABY_ERROR_INVALID_ARGUMENT, "tensor " + name + " has " + std::to_string(info.ndim) +
+                                                  " dimensions; expected at most " + std::to_string(ABY_MAX_RANK));
     if (name.find('\0') != std::string::npos)
-      throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "the name of tensor " + name + " holds a NUL");
+      throw error(ABY_ERROR_INVALID_ARGUMENT, "the name of tensor " + name + " holds a NUL");
     names_.push_back(name);
-    auto tensor = make(aby_tensor_init);
+    auto tensor = default_tensor();
     tensor.dtype = dtype;
     tensor.name = names_.back().c_str();
     tensor.data = info.ptr;
@@ -163,25 +157,22 @@ private:
 std::unique_ptr<ModelHandle> open_tensors(const std::string &config, const std::vector<RawTensor> &given,
                                           const ModelOptions &options) {
   const Tensors tensors(given);
-  return open_with(options, [&](aby_model **out, const aby_model_options &raw) {
-    return aby_model_open_tensors(out, config.c_str(), tensors.data(), tensors.size(), &raw);
-  });
+  return open_with(options, [&](const aby_model_options &raw) { return model(config, tensors.get(), raw); });
 }
 
 void update(const ModelHandle &handle, const std::vector<RawTensor> &given) {
-  const auto model = handle.get();
+  const auto state = handle.get();
   const Tensors tensors(given);
   const py::gil_scoped_release no_gil;
-  const std::unique_lock lock(model->results);
-  if (model->views.load() > 0)
+  const std::unique_lock lock(state->results);
+  if (state->views.load() > 0)
     throw py::buffer_error("a view of a sequence's results is alive; the update would overwrite it");
-  check(aby_model_update(model->handle.get(), tensors.data(), tensors.size()));
+  state->object.update(tensors.get());
 }
 
 py::dict model_info(const ModelHandle &handle) {
-  const auto model = handle.get();
-  auto info = make(aby_model_info_init);
-  check(aby_model_info_get(&info, model->handle.get()));
+  const auto state = handle.get(); // the strings are its own
+  const aby_model_info info = state->object.info();
   py::dict result;
   result["architecture"] = info.architecture;
   result["attention"] = info.attention;
@@ -213,18 +204,10 @@ py::dict model_info(const ModelHandle &handle) {
   return result;
 }
 
-std::vector<std::int32_t> eos_tokens(const ModelHandle &handle) {
-  const auto model = handle.get();
-  return gather<std::int32_t>(8, [&](std::int32_t *out, std::size_t capacity, std::size_t *count) {
-    return aby_model_eos_tokens(out, capacity, count, model->handle.get());
-  });
-}
+std::vector<std::int32_t> eos_tokens(const ModelHandle &handle) { return handle.get()->object.eos_tokens(); }
 
 std::unique_ptr<DeviceHandle> model_device(const ModelHandle &handle) {
-  const auto model = handle.get();
-  aby_device *device = nullptr;
-  check(aby_model_device(&device, model->handle.get()));
-  return std::make_unique<DeviceHandle>(device);
+  return std::make_unique<DeviceHandle>(handle.get()->object.device());
 }
 
 } // namespace

@@ -2,8 +2,6 @@
 #include "arrays.h"
 #include "bindings.h"
 
-#include <abyssal/ops.h>
-
 #include <pybind11/stl.h>
 
 #include <array>
@@ -18,20 +16,20 @@ namespace {
 
 std::int32_t size32(py::ssize_t size) {
   if (size > INT32_MAX)
-    throw StatusError(ABY_ERROR_INVALID_ARGUMENT, std::to_string(size) + " rows; expected at most 2^31 - 1");
+    throw error(ABY_ERROR_INVALID_ARGUMENT, std::to_string(size) + " rows; expected at most 2^31 - 1");
   return static_cast<std::int32_t>(size);
 }
 
 py::tuple moe_route(const DeviceHandle &handle, const FloatArray &logits, const std::optional<FloatArray> &bias,
                     std::int32_t top_k, std::int32_t n_group, std::int32_t topk_group, aby_scoring scoring,
                     aby_topk_method topk_method, bool norm_topk_prob, float routed_scaling_factor) {
-  const auto device = handle.get();
-  auto args = make(aby_moe_route_args_init);
+  const auto on = handle.get();
+  auto args = default_moe_route_args();
   args.tokens = size32(logits.shape(0));
   args.experts = size32(logits.shape(1));
   if (top_k < 1 || top_k > args.experts) // before the results are allocated
-    throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "top_k is " + std::to_string(top_k) + "; expected 1 to " +
-                                                      std::to_string(args.experts) + ", the number of experts");
+    throw error(ABY_ERROR_INVALID_ARGUMENT, "top_k is " + std::to_string(top_k) + "; expected 1 to " +
+                                                std::to_string(args.experts) + ", the number of experts");
   args.top_k = top_k;
   args.n_group = n_group;
   args.topk_group = topk_group;
@@ -47,14 +45,14 @@ py::tuple moe_route(const DeviceHandle &handle, const FloatArray &logits, const 
   args.weight = weight.mutable_data();
   {
     const py::gil_scoped_release no_gil;
-    check(aby_moe_route(device.get(), &args));
+    abyssal::moe_route(*on, args);
   }
   return py::make_tuple(index, weight);
 }
 
-class ExpertsHandle : public Handle<aby_experts> {
+class ExpertsHandle : public Handle<experts> {
 public:
-  explicit ExpertsHandle(aby_experts *experts) : Handle(own(experts, aby_experts_destroy), "experts") {}
+  explicit ExpertsHandle(experts made) : Handle(make_state<experts>(std::move(made)), "experts") {}
 };
 
 using Buffers = std::vector<py::buffer>;
@@ -76,19 +74,19 @@ private:
   std::vector<const void *> pointers_;
 };
 
-// weights: gates, ups, downs. shared: none, or gate, up, down. scales: none; those of gates, ups and downs; or these and
-// those of the shared gate, up and down.
+// weights: gates, ups, downs. shared: none, or gate, up, down. scales: none; those of gates, ups and downs; or these
+// and those of the shared gate, up and down.
 std::unique_ptr<ExpertsHandle> make_experts(const DeviceHandle &handle, const std::array<Buffers, 3> &weights,
                                             const Buffers &shared, const std::vector<Buffers> &scales,
                                             std::int32_t hidden, std::int32_t inter, std::int32_t shared_inter,
                                             aby_dtype dtype, aby_dtype scale_dtype, std::int32_t block_n,
                                             std::int32_t block_k, aby_dtype compute) {
-  const auto device = handle.get();
+  const auto on = handle.get();
   const Pointers gate(weights[0]), up(weights[1]), down(weights[2]), shared_weights(shared);
   std::array<std::unique_ptr<Pointers>, 6> groups;
   for (std::size_t i = 0; i < groups.size(); ++i)
     groups[i] = std::make_unique<Pointers>(i < scales.size() ? scales[i] : Buffers());
-  auto desc = make(aby_experts_desc_init);
+  auto desc = default_experts_desc();
   desc.experts = size32(static_cast<py::ssize_t>(weights[0].size()));
   desc.hidden = hidden;
   desc.inter = inter;
@@ -110,20 +108,16 @@ std::unique_ptr<ExpertsHandle> make_experts(const DeviceHandle &handle, const st
   desc.shared_gate_scale = groups[3]->at(0);
   desc.shared_up_scale = groups[4]->at(0);
   desc.shared_down_scale = groups[5]->at(0);
-  aby_experts *experts = nullptr;
-  {
-    const py::gil_scoped_release no_gil;
-    check(aby_experts_create(&experts, device.get(), &desc));
-  }
-  return std::make_unique<ExpertsHandle>(experts);
+  const py::gil_scoped_release no_gil;
+  return std::make_unique<ExpertsHandle>(experts(*on, desc));
 }
 
 py::array_t<float> run_experts(const ExpertsHandle &handle, const FloatArray &x, const IntArray &index,
                                const FloatArray &weight) {
-  const auto experts = handle.get();
+  const auto held = handle.get();
   const std::vector<std::int32_t> chosen = to_vector(index); // checked before use: nobody may change it meanwhile
   py::array_t<float> out({x.shape(0), x.shape(1)});
-  auto args = make(aby_moe_experts_args_init);
+  auto args = default_moe_experts_args();
   args.tokens = size32(x.shape(0));
   args.top_k = size32(index.shape(1));
   args.x = x.data();
@@ -132,23 +126,23 @@ py::array_t<float> run_experts(const ExpertsHandle &handle, const FloatArray &x,
   args.out = out.mutable_data();
   {
     const py::gil_scoped_release no_gil;
-    check(aby_moe_experts(experts.get(), &args));
+    held->run(args);
   }
   return out;
 }
 
-class MlaHandle : public Handle<aby_mla> {
+class MlaHandle : public Handle<mla> {
 public:
-  explicit MlaHandle(aby_mla *mla) : Handle(own(mla, aby_mla_destroy), "MLA layer") {}
+  explicit MlaHandle(mla made) : Handle(make_state<mla>(std::move(made)), "MLA layer") {}
 };
 
 std::unique_ptr<MlaHandle> make_mla(const DeviceHandle &handle, const py::buffer &kv_b, std::int32_t heads,
                                     std::int32_t kv_lora_rank, std::int32_t qk_nope_head_dim,
                                     std::int32_t qk_rope_head_dim, std::int32_t v_head_dim, aby_dtype dtype,
                                     aby_dtype compute) {
-  const auto device = handle.get();
+  const auto on = handle.get();
   const py::buffer_info weight = kv_b.request();
-  auto desc = make(aby_mla_desc_init);
+  auto desc = default_mla_desc();
   desc.heads = heads;
   desc.kv_lora_rank = kv_lora_rank;
   desc.qk_nope_head_dim = qk_nope_head_dim;
@@ -157,24 +151,20 @@ std::unique_ptr<MlaHandle> make_mla(const DeviceHandle &handle, const py::buffer
   desc.dtype = dtype;
   desc.compute = compute;
   desc.kv_b = weight.ptr;
-  aby_mla *mla = nullptr;
-  {
-    const py::gil_scoped_release no_gil;
-    check(aby_mla_create(&mla, device.get(), &desc));
-  }
-  return std::make_unique<MlaHandle>(mla);
+  const py::gil_scoped_release no_gil;
+  return std::make_unique<MlaHandle>(mla(*on, desc));
 }
 
 py::array_t<float> attend(const MlaHandle &handle, const FloatArray &q, const py::buffer &cache,
                           const IntArray &row_begin, const IntArray &context, const IntArray &block_table,
                           aby_dtype cache_dtype, float scale, std::uint32_t absorb_below, std::int32_t v_head_dim) {
-  const auto mla = handle.get();
+  const auto held = handle.get();
   const py::buffer_info rows = cache.request();
   // Copies of what is checked before use.
   const std::vector<std::int32_t> begins = to_vector(row_begin), contexts = to_vector(context),
                                   blocks = to_vector(block_table);
   py::array_t<float> out({q.shape(0), q.shape(1), py::ssize_t{v_head_dim}});
-  auto args = make(aby_mla_attend_args_init);
+  auto args = default_mla_attend_args();
   args.sequences = size32(context.shape(0));
   args.row_begin = begins.data();
   args.context = contexts.data();
@@ -189,7 +179,7 @@ py::array_t<float> attend(const MlaHandle &handle, const FloatArray &q, const py
   args.out = out.mutable_data();
   {
     const py::gil_scoped_release no_gil;
-    check(aby_mla_attend(mla.get(), &args));
+    held->attend(args);
   }
   return out;
 }
@@ -200,20 +190,20 @@ void bind_ops(py::module_ &module) {
   module.def("moe_route", &moe_route, py::arg("device"), py::arg("logits"), py::arg("bias"), py::kw_only(),
              py::arg("top_k"), py::arg("n_group"), py::arg("topk_group"), py::arg("scoring"), py::arg("topk_method"),
              py::arg("norm_topk_prob"), py::arg("routed_scaling_factor"), "Chooses experts: (index, weight).");
-  py::class_<ExpertsHandle> experts(module, "Experts", "Expert weights prepared on a device.");
-  experts.def(py::init(&make_experts), py::arg("device"), py::arg("weights"), py::arg("shared"), py::arg("scales"),
-              py::kw_only(), py::arg("hidden"), py::arg("inter"), py::arg("shared_inter"), py::arg("dtype"),
-              py::arg("scale_dtype"), py::arg("block_n"), py::arg("block_k"), py::arg("compute"));
-  experts.def("run", &run_experts, py::arg("x"), py::arg("index"), py::arg("weight"), "Runs the experts.");
-  bind_close(experts);
-  py::class_<MlaHandle> mla(module, "Mla", "kv_b_proj of an MLA layer prepared on a device.");
-  mla.def(py::init(&make_mla), py::arg("device"), py::arg("kv_b"), py::kw_only(), py::arg("heads"),
-          py::arg("kv_lora_rank"), py::arg("qk_nope_head_dim"), py::arg("qk_rope_head_dim"), py::arg("v_head_dim"),
-          py::arg("dtype"), py::arg("compute"));
-  mla.def("attend", &attend, py::arg("q"), py::arg("cache"), py::arg("row_begin"), py::arg("context"),
-          py::arg("block_table"), py::kw_only(), py::arg("cache_dtype"), py::arg("scale"), py::arg("absorb_below"),
-          py::arg("v_head_dim"), "Attention over a paged latent cache.");
-  bind_close(mla);
+  py::class_<ExpertsHandle> experts_type(module, "Experts", "Expert weights prepared on a device.");
+  experts_type.def(py::init(&make_experts), py::arg("device"), py::arg("weights"), py::arg("shared"), py::arg("scales"),
+                   py::kw_only(), py::arg("hidden"), py::arg("inter"), py::arg("shared_inter"), py::arg("dtype"),
+                   py::arg("scale_dtype"), py::arg("block_n"), py::arg("block_k"), py::arg("compute"));
+  experts_type.def("run", &run_experts, py::arg("x"), py::arg("index"), py::arg("weight"), "Runs the experts.");
+  bind_close(experts_type);
+  py::class_<MlaHandle> mla_type(module, "Mla", "kv_b_proj of an MLA layer prepared on a device.");
+  mla_type.def(py::init(&make_mla), py::arg("device"), py::arg("kv_b"), py::kw_only(), py::arg("heads"),
+               py::arg("kv_lora_rank"), py::arg("qk_nope_head_dim"), py::arg("qk_rope_head_dim"), py::arg("v_head_dim"),
+               py::arg("dtype"), py::arg("compute"));
+  mla_type.def("attend", &attend, py::arg("q"), py::arg("cache"), py::arg("row_begin"), py::arg("context"),
+               py::arg("block_table"), py::kw_only(), py::arg("cache_dtype"), py::arg("scale"), py::arg("absorb_below"),
+               py::arg("v_head_dim"), "Attention over a paged latent cache.");
+  bind_close(mla_type);
 }
 
 } // namespace abyssal::python

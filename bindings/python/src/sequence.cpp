@@ -17,7 +17,7 @@ namespace abyssal::python {
 std::unique_lock<std::mutex> SequenceState::enter() {
   std::unique_lock lock(use, std::try_to_lock);
   if (!lock.owns_lock())
-    throw StatusError(ABY_ERROR_BUSY, "another thread is inside a call on this sequence");
+    throw error(ABY_ERROR_BUSY, "another thread is inside a call on this sequence");
   return lock;
 }
 
@@ -68,16 +68,14 @@ py::dtype dtype_of(const aby_array &array) {
     return py::dtype::of<std::int32_t>();
   if (array.dtype == ABY_DTYPE_F32)
     return py::dtype::of<float>();
-  throw StatusError(ABY_ERROR_UNSUPPORTED, "a result has the unknown type " + std::to_string(array.dtype));
+  throw error(ABY_ERROR_UNSUPPORTED, "a result has the unknown type " + std::to_string(array.dtype));
 }
 
 // The library's array. Call it with the sequence entered and the model's results shared.
 aby_array fetch(SequenceState &state, aby_output kind, std::int32_t layer) {
   if (is_cache(kind) && state.cache_views.load() > 0)
     throw py::buffer_error("a view of the sequence's cached rows is alive, and this call would overwrite it");
-  auto array = make(aby_array_init);
-  check(aby_sequence_output(&array, state.handle.get(), kind, layer));
-  return array;
+  return state.object.output(kind, layer);
 }
 
 py::array copy_output(SequenceState &state, aby_output kind, std::int32_t layer) {
@@ -118,29 +116,22 @@ py::array output(const SequenceHandle &handle, aby_output kind, std::int32_t lay
 }
 
 std::unique_ptr<SequenceHandle> create(const ModelHandle &handle) {
-  auto model = handle.get();
-  aby_sequence *sequence = nullptr;
-  check(aby_sequence_create(&sequence, model->handle.get()));
-  return std::make_unique<SequenceHandle>(std::make_shared<SequenceState>(std::move(model), sequence));
+  auto of = handle.get();
+  sequence made(of->object);
+  return std::make_unique<SequenceHandle>(make_state<SequenceState>(std::move(of), std::move(made)));
 }
 
 std::unique_ptr<SequenceHandle> fork(const SequenceHandle &handle) {
   const auto state = handle.get();
-  aby_sequence *sequence = nullptr;
-  {
-    const py::gil_scoped_release no_gil;
-    check(aby_sequence_fork(&sequence, state->handle.get()));
-  }
-  return std::make_unique<SequenceHandle>(std::make_shared<SequenceState>(state->model, sequence));
+  const py::gil_scoped_release no_gil;
+  return std::make_unique<SequenceHandle>(make_state<SequenceState>(state->model, state->object.fork()));
 }
 
 void eval(const SequenceHandle &handle, const IntArray &given, const aby_eval_options &options) {
   const auto state = handle.get();
   const std::vector<std::int32_t> tokens = to_vector(given);
   const auto lock = state->enter_to_change();
-  aby_sequence *sequence = state->handle.get();
-  run_interruptible([&] { return aby_sequence_eval(sequence, tokens.data(), tokens.size(), &options); },
-                    [&] { static_cast<void>(aby_sequence_cancel(sequence)); });
+  run_interruptible([&] { state->object.eval(tokens, options); }, [&] { state->object.cancel(); });
 }
 
 void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::vector<IntArray> &given,
@@ -148,57 +139,40 @@ void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::v
   std::vector<std::shared_ptr<SequenceState>> states;
   std::vector<std::unique_lock<std::mutex>> locks;
   std::set<const SequenceState *> seen; // the library refuses a sequence that occurs twice
-  std::vector<aby_sequence *> sequences;
+  std::vector<sequence> sequences;
   std::vector<std::vector<std::int32_t>> tokens;
-  std::vector<const std::int32_t *> pointers;
-  std::vector<std::size_t> counts;
-  if (handles.size() != given.size())
-    throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "as many token arrays as sequences are needed");
   for (std::size_t i = 0; i < handles.size(); ++i) {
     if (handles[i] == nullptr)
-      throw StatusError(ABY_ERROR_INVALID_ARGUMENT, "sequence " + std::to_string(i) + " is None");
+      throw error(ABY_ERROR_INVALID_ARGUMENT, "sequence " + std::to_string(i) + " is None");
     states.push_back(handles[i]->get());
     if (seen.insert(states.back().get()).second)
       locks.push_back(states.back()->enter_to_change());
-    sequences.push_back(states.back()->handle.get());
-    tokens.push_back(to_vector(given[i]));
-    pointers.push_back(tokens.back().data());
-    counts.push_back(tokens.back().size());
+    sequences.push_back(states.back()->object);
   }
-  run_interruptible(
-      [&] {
-        return aby_sequence_eval_batch(sequences.data(), pointers.data(), counts.data(), sequences.size(), &options);
-      },
-      [&] {
-        for (aby_sequence *sequence : sequences)
-          static_cast<void>(aby_sequence_cancel(sequence));
-      });
+  for (const IntArray &array : given)
+    tokens.push_back(to_vector(array));
+  run_interruptible([&] { abyssal::eval_batch(sequences, tokens, options); },
+                    [&] {
+                      for (sequence &one : sequences)
+                        one.cancel();
+                    });
 }
 
-std::size_t length(const SequenceHandle &handle) {
-  std::size_t result = 0;
-  check(aby_sequence_length(&result, handle.get()->handle.get()));
-  return result;
-}
+std::size_t length(const SequenceHandle &handle) { return handle.get()->object.length(); }
 
-IntArray tokens(const SequenceHandle &handle) {
-  const auto state = handle.get();
-  return to_array(gather<std::int32_t>(length(handle), [&](std::int32_t *out, std::size_t capacity, std::size_t *count) {
-    return aby_sequence_tokens(out, capacity, count, state->handle.get());
-  }));
-}
+IntArray tokens(const SequenceHandle &handle) { return to_array(handle.get()->object.tokens()); }
 
 void truncate(const SequenceHandle &handle, std::size_t to) {
   const auto state = handle.get();
   const auto lock = state->enter_to_change();
   const py::gil_scoped_release no_gil;
-  check(aby_sequence_truncate(state->handle.get(), to));
+  state->object.truncate(to);
 }
 
-void cancel(const SequenceHandle &handle) { check(aby_sequence_cancel(handle.get()->handle.get())); }
+void cancel(const SequenceHandle &handle) { handle.get()->object.cancel(); }
 
 aby_eval_options make_options(std::uint32_t keep, std::uint64_t logits, bool mtp, std::uint32_t chunk) {
-  auto options = make(aby_eval_options_init);
+  auto options = default_eval_options();
   options.keep = keep;
   options.logits = logits;
   options.mtp = mtp ? 1 : 0;

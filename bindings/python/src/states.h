@@ -1,4 +1,4 @@
-// What the Python objects share: handles of the library, and who looks at its memory.
+// What Python's models and sequences share: objects of the library, and who looks at its memory.
 #pragma once
 
 #include "handle.h"
@@ -11,21 +11,20 @@
 namespace abyssal::python {
 
 struct ModelState {
-  explicit ModelState(aby_model *model) : handle(own(model, aby_model_destroy)) {}
+  explicit ModelState(model opened) : object(std::move(opened)) {}
 
-  std::shared_ptr<aby_model> handle;
-  std::shared_mutex results;    // shared while results are read, exclusive while an update drops them
-  std::atomic<int> views{0};    // arrays over memory of its sequences
+  model object;
+  std::shared_mutex results; // shared while results are read, exclusive while an update drops them
+  std::atomic<int> views{0}; // arrays over memory of its sequences
 };
 
 // The mutex `use` guards what pointers into the sequence's results point at. A thread that cannot have it at once gets
 // BUSY, as from the library.
 struct SequenceState {
-  SequenceState(std::shared_ptr<ModelState> model_state, aby_sequence *sequence)
-      : model(std::move(model_state)), handle(own(sequence, aby_sequence_destroy)) {}
+  SequenceState(std::shared_ptr<ModelState> of, sequence made) : model(std::move(of)), object(std::move(made)) {}
 
   std::shared_ptr<ModelState> model;
-  std::shared_ptr<aby_sequence> handle;
+  sequence object;
   std::mutex use;
   std::atomic<int> views{0};       // arrays over its results
   std::atomic<int> cache_views{0}; // of those, over the copy of cached rows

@@ -1,4 +1,4 @@
-#include "status.h"
+#include "errors.h"
 
 #include <pybind11/pybind11.h>
 
@@ -18,9 +18,9 @@ py::object decode(const char *text) {
   return py::reinterpret_steal<py::object>(decoded);
 }
 
-void raise(const StatusError &error) {
+void raise(const error &failed) {
   const py::object make_error = py::module_::import("abyssal._errors").attr("make_error");
-  const py::object instance = make_error(error.status(), aby_status_name(error.status()), decode(error.what()));
+  const py::object instance = make_error(failed.status(), failed.name(), decode(failed.what()));
   PyErr_SetObject(py::type::of(instance).ptr(), instance.ptr());
 }
 
@@ -31,8 +31,8 @@ void register_exceptions() {
     try {
       if (thrown)
         std::rethrow_exception(thrown);
-    } catch (const StatusError &error) {
-      raise(error);
+    } catch (const error &failed) {
+      raise(failed);
     }
   });
 }

@@ -1,0 +1,170 @@
+"""The C API of libabyssal, for the package's own use: import abyssal instead."""
+
+from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Sequence as Many
+
+import numpy as np
+import numpy.typing as npt
+
+_Ints = npt.NDArray[np.int32]
+_Floats = npt.NDArray[np.float32]
+_RawTensor = Tuple[str, int, npt.NDArray[Any]]
+_Event = Tuple[int, str, int, int, int, int, int, int, int]
+
+def version() -> str: ...
+def backends() -> List[Tuple[str, int]]: ...
+
+class Device:
+    def __init__(self, backend: Optional[str], index: int, threads: int) -> None: ...
+    def info(self) -> Dict[str, Any]: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+class ModelOptions:
+    def __init__(
+        self,
+        *,
+        device: Optional[Device],
+        backend: Optional[str],
+        threads: int,
+        activations: int,
+        cache_dtype: int,
+        cache_tokens: int,
+        absorb_below: int,
+        mtp: bool,
+        tokenizer: Optional[bytes],
+        progress: Optional[Callable[[int, int, int], bool]],
+    ) -> None: ...
+
+class Model:
+    def update(self, tensors: Many[_RawTensor]) -> None: ...
+    def info(self) -> Dict[str, Any]: ...
+    def eos_tokens(self) -> List[int]: ...
+    def device(self) -> Device: ...
+    def tokenize(self, text: bytes, flags: int) -> _Ints: ...
+    def detokenize(self, tokens: _Ints, flags: int) -> bytes: ...
+    def render_chat(
+        self,
+        messages: bytes,
+        tools: Optional[bytes],
+        variables: Optional[bytes],
+        chat_template: Optional[bytes],
+        add_generation_prompt: bool,
+    ) -> bytes: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+def plan_model(path: bytes, options: ModelOptions) -> Dict[str, int]: ...
+def open_model(path: bytes, options: ModelOptions) -> Model: ...
+def open_tensors(config: bytes, tensors: Many[_RawTensor], options: ModelOptions) -> Model: ...
+
+class EvalOptions:
+    def __init__(self, *, keep: int, logits: int, mtp: bool, chunk: int) -> None: ...
+
+class Sequence:
+    def __init__(self, model: Model) -> None: ...
+    def eval(self, tokens: _Ints, options: EvalOptions) -> None: ...
+    def output(self, kind: int, layer: int, copy: bool) -> npt.NDArray[Any]: ...
+    def length(self) -> int: ...
+    def tokens(self) -> _Ints: ...
+    def truncate(self, length: int) -> None: ...
+    def fork(self) -> "Sequence": ...
+    def cancel(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+def eval_batch(sequences: Many[Sequence], tokens: Many[_Ints], options: EvalOptions) -> None: ...
+
+class GenerationOptions:
+    def __init__(
+        self,
+        *,
+        max_tokens: int,
+        temperature: float,
+        top_p: float,
+        top_k: int,
+        min_p: float,
+        seed: int,
+        ignore_eos: bool,
+        stop_tokens: _Ints,
+        plain: bool,
+        chunk: int,
+    ) -> None: ...
+
+class Generation:
+    def __init__(self, sequence: Sequence, prompt: _Ints, options: GenerationOptions) -> None: ...
+    def step(self) -> _Event: ...
+    def cancel(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+def moe_route(
+    device: Device,
+    logits: _Floats,
+    bias: Optional[_Floats],
+    *,
+    top_k: int,
+    n_group: int,
+    topk_group: int,
+    scoring: int,
+    topk_method: int,
+    norm_topk_prob: bool,
+    routed_scaling_factor: float,
+) -> Tuple[_Ints, _Floats]: ...
+
+class Experts:
+    def __init__(
+        self,
+        device: Device,
+        weights: Many[Many[npt.NDArray[Any]]],
+        shared: Many[npt.NDArray[Any]],
+        scales: Many[Many[npt.NDArray[Any]]],
+        *,
+        hidden: int,
+        inter: int,
+        shared_inter: int,
+        dtype: int,
+        scale_dtype: int,
+        block_n: int,
+        block_k: int,
+        compute: int,
+    ) -> None: ...
+    def run(self, x: _Floats, index: _Ints, weight: _Floats) -> _Floats: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+class Mla:
+    def __init__(
+        self,
+        device: Device,
+        kv_b: npt.NDArray[Any],
+        *,
+        heads: int,
+        kv_lora_rank: int,
+        qk_nope_head_dim: int,
+        qk_rope_head_dim: int,
+        v_head_dim: int,
+        dtype: int,
+        compute: int,
+    ) -> None: ...
+    def attend(
+        self,
+        q: _Floats,
+        cache: npt.NDArray[Any],
+        row_begin: _Ints,
+        context: _Ints,
+        block_table: _Ints,
+        *,
+        cache_dtype: int,
+        scale: float,
+        absorb_below: int,
+        v_head_dim: int,
+    ) -> _Floats: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...

@@ -1,0 +1,211 @@
+"""The `abyssal` command as a user meets it: output, JSON, errors, exit statuses, pipes and Ctrl-C."""
+
+import json
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLI = os.environ.get("ABYSSAL_CLI", str(ROOT / "build/bin/abyssal"))
+CHECKPOINTS = ROOT / "tests/data/conformance"
+NAMES = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
+TINY = str(CHECKPOINTS / "tiny-v3")
+
+
+def run(*arguments, stdin=None, status=0, env=None):
+    done = subprocess.run([CLI, *map(str, arguments)], input=stdin, capture_output=True, timeout=120,
+                          env={**os.environ, **(env or {})})
+    assert done.returncode == status, done.stderr.decode()
+    return done
+
+
+def out_json(*arguments, **options):
+    return json.loads(run(*arguments, **options).stdout)
+
+
+def fails(status, part, *arguments, **options):
+    error = run(*arguments, status=status, **options).stderr.decode()
+    assert error.startswith("abyssal: ") and error.count("\n") == 1, error
+    assert part in error
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("name", NAMES)
+def test_verify_every_checkpoint(name, backend):
+    folder = CHECKPOINTS / name
+    lines = run("verify", folder, folder / "expected.safetensors", "--backend", backend).stdout.decode().splitlines()
+    assert lines[-1].endswith("tensors ok, 0 missed")
+    assert any(line.startswith("p3.logits_last") and line.endswith("ok") for line in lines)
+    assert not any("skipped" in line for line in lines)
+
+
+def test_verify_sees_a_wrong_value(tmp_path):
+    source = CHECKPOINTS / "tiny-v2-lite/expected.safetensors"
+    damaged = bytearray(source.read_bytes())
+    header_length = int.from_bytes(damaged[:8], "little")
+    header = json.loads(damaged[8:8 + header_length])
+    begin, end = header["p2.hidden.2"]["data_offsets"]
+    values = np.frombuffer(bytes(damaged[8 + header_length + begin:8 + header_length + end]), np.float32) * 1.001
+    damaged[8 + header_length + begin:8 + header_length + end] = values.astype(np.float32).tobytes()
+    (tmp_path / "wrong.safetensors").write_bytes(damaged)
+    done = run("verify", CHECKPOINTS / "tiny-v2-lite", tmp_path / "wrong.safetensors", status=1)
+    missed = [line.split()[0] for line in done.stdout.decode().splitlines() if line.endswith("MISS")]
+    assert missed == ["p2.hidden.2"]
+    fails(2, "wrong.nothing", "verify", TINY, tmp_path / "wrong.nothing")
+
+
+def test_info_and_plan():
+    info = out_json("info", TINY, "--json")
+    assert info["architecture"] == "deepseek_v3" and info["experts"] == 32 and info["attention"] == "mla"
+    assert info["mapped_bytes"] > 0.9 * info["weight_bytes"]
+    plan = out_json("plan", TINY, "--json")
+    assert plan["weight_bytes"] == info["weight_bytes"] and plan["total_bytes"] > plan["weight_bytes"]
+    assert "deepseek_v3" in run("info", TINY).stdout.decode()
+    assert "total" in run("plan", TINY).stdout.decode()
+    assert run("devices").stdout.decode().splitlines()[-1].startswith("reference")
+    assert run("--version").stdout.decode() == "abyssal 0.1.0\n"
+
+
+def test_generate_continues_as_expected():
+    folder = CHECKPOINTS / "tiny-v2"
+    whole = out_json("generate", folder, "--tokens", "0,5,7", "--max-tokens", 12, "--greedy", "--ignore-eos", "--json")
+    assert len(whole["tokens"]) == 12 and whole["finish_reason"] == "length"
+    assert whole["usage"] == {"prompt_tokens": 3, "completion_tokens": 12, "reasoning_tokens": 0, "total_tokens": 15}
+    prompt = "0,5,7," + ",".join(map(str, whole["tokens"][:5]))
+    rest = out_json("generate", folder, "--tokens", prompt, "--max-tokens", 7, "--greedy", "--ignore-eos", "--json")
+    assert rest["tokens"] == whole["tokens"][5:]
+    plain = run("generate", folder, "--tokens", "0,5,7", "--max-tokens", 12, "--greedy", "--ignore-eos").stdout.decode()
+    assert plain == ",".join(map(str, whole["tokens"])) + "\n"
+
+
+def test_tokens_come_from_files_too(tmp_path):
+    (tmp_path / "tokens").write_text("[0, 5,\n 7]\n")
+    (tmp_path / "bad").write_text("0 5 seven")
+    arguments = ["--max-tokens", 3, "--greedy", "--ignore-eos"]
+    listed = run("generate", TINY, "--tokens", "0,5,7", *arguments).stdout
+    assert run("generate", TINY, "--tokens", f"@{tmp_path}/tokens", *arguments).stdout == listed
+    fails(2, "seven", "generate", TINY, "--tokens", f"@{tmp_path}/bad")
+    fails(2, "nothing", "generate", TINY, "--tokens", f"@{tmp_path}/nothing")
+    fails(2, "none", "generate", TINY, "--tokens", ",")
+    fails(1, "99999", "generate", TINY, "--tokens", "99999")
+
+
+def test_logits_are_a_numpy_file(tmp_path):
+    file = tmp_path / "logits.npy"
+    run("logits", TINY, "--tokens", "0,5,7,9", "--last", 3, "-o", file)
+    logits = np.load(file)
+    assert logits.shape == (3, 1280) and logits.dtype == np.float32 and np.isfinite(logits).all()
+    next_token = out_json("generate", TINY, "--tokens", "0,5,7,9", "--max-tokens", 1, "--greedy", "--json")["tokens"]
+    assert [int(logits[-1].argmax())] == next_token
+    assert run("logits", TINY, "--tokens", "0,5,7,9", "--last", 3, "-o", "-").stdout == file.read_bytes()
+    fails(1, "nowhere", "logits", TINY, "--tokens", "1", "-o", tmp_path / "nowhere/x.npy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logits.npy"]
+
+
+def test_tokenize():
+    assert out_json("tokenize", TINY, "Hello, 世界", "--json")["tokens"]
+    with_bos = out_json("tokenize", TINY, "<｜User｜>Hi", "--json", "--bos")["tokens"]
+    assert with_bos[:2] == [0, 1264]
+    assert 1264 not in out_json("tokenize", TINY, "<｜User｜>Hi", "--json", "--plain")["tokens"]
+    assert out_json("tokenize", TINY, "-", "--json", stdin="Hi".encode())["tokens"] == \
+        out_json("tokenize", TINY, "Hi", "--json")["tokens"]
+    fails(2, "byte 1", "tokenize", TINY, b"a\xff".decode("utf-8", "surrogateescape"))
+
+
+def test_run_json_and_stream():
+    reply = out_json("run", TINY, "-p", "Hello", "--max-tokens", 6, "--greedy", "--json")
+    assert set(reply) == {"reasoning", "content", "finish_reason", "usage"}
+    assert reply["usage"]["completion_tokens"] <= 6 and reply["finish_reason"] in ("length", "stop")
+    assert reply["reasoning"]  # the template opens <think>
+    streamed = run("run", TINY, "-p", "Hello", "--max-tokens", 6, "--greedy").stdout.decode("utf-8", "replace")
+    assert streamed.startswith("<think>\n") and "\033" not in streamed
+    raw = out_json("run", TINY, "-p", "Hello", "--raw", "--max-tokens", 4, "--json")
+    assert raw["reasoning"] == "" and raw["usage"]["completion_tokens"] <= 4
+    from_stdin = out_json("run", TINY, "-p", "-", "--max-tokens", 6, "--greedy", "--json", stdin=b"Hello")
+    assert from_stdin == reply
+    assert out_json("run", TINY, "-p", "Hello", "--max-tokens", 6, "--seed", 7, "--json") == \
+        out_json("run", TINY, "-p", "Hello", "--max-tokens", 6, "--seed", 7, "--json")
+
+
+def test_chat_reads_a_pipe():
+    done = run("chat", TINY, "--max-tokens", 4, "--greedy", stdin=b"Hello\n/clear\n\nAgain\n/quit\nnot read\n")
+    text = done.stdout.decode("utf-8", "replace")
+    assert text.count("<think>") == 2 and "> " not in text.split("<think>")[0] and "\033" not in text
+    assert run("chat", TINY, stdin=b"").stdout == b""
+
+
+def read_until(descriptor, part, seconds=30):
+    seen, end = b"", time.monotonic() + seconds
+    while part not in seen:
+        assert time.monotonic() < end, seen
+        seen += os.read(descriptor, 4096)
+    return seen
+
+
+def test_interrupt_stops_the_reply_and_not_the_program():
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(CLI, [CLI, "chat", TINY, "--backend", "reference", "--ignore-eos", "--cache-tokens", "2560"])
+    read_until(terminal, b"> ")
+    os.write(terminal, b"Hello\n")
+    seen = read_until(terminal, b"\033[2m")  # reasoning, dimmed
+    os.kill(child, signal.SIGINT)
+    seen = read_until(terminal, b"(stopped)")
+    os.write(terminal, b"/quit\n")
+    end = time.monotonic() + 30
+    done, status = 0, 0
+    while done == 0 and time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        try:
+            os.read(terminal, 4096)
+        except OSError:  # the terminal closed with the program
+            pass
+    os.close(terminal)
+    assert done == child and os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_closed_pipe_ends_quietly():
+    with subprocess.Popen([CLI, "generate", TINY, "--tokens", "1", "--max-tokens", "2000", "--ignore-eos"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_full_disk_is_reported():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([CLI, "info", TINY], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1 and b"standard output" in done.stderr
+
+
+def test_errors_have_one_line_and_a_status(tmp_path):
+    fails(2, "MODEL", "info")
+    fails(2, "--threads", "info", TINY, "--threads", "0")
+    fails(2, "--threads", "info", TINY, "--threads", "-3")
+    fails(2, "--threads", "info", TINY, "--threads", "many")
+    fails(2, "--activations", "info", TINY, "--activations", "int3")
+    assert run(status=2).stderr.startswith(b"abyssal: ")
+    fails(1, "/nowhere", "info", "/nowhere")
+    fails(1, "is a file", "info", ROOT / "README.md")
+    fails(1, "reference", "info", TINY, "--backend", "tpu")
+    fails(1, "config.json", "plan", tmp_path)
+    fails(1, "context", "bench", TINY, "-d", "100000", "--no-ceilings")
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(CHECKPOINTS / "tiny-v2-lite" / name, tmp_path)
+    fails(1, "tokenizer", "run", tmp_path, "-p", "Hello")
+    assert out_json("generate", tmp_path, "--tokens", "1", "--max-tokens", 2, "--ignore-eos", "--json")["tokens"]
+
+
+def test_bench_json():
+    result = out_json("bench", TINY, "-p", 16, "-n", 4, "-d", "0,70", "-t", 1, "-r", 1, "--no-ceilings", "--json")
+    assert [(r["kind"], r["tokens"], r["depth"], r["threads"]) for r in result["results"]] == \
+        [("prompt", 16, 0, 1), ("decode", 4, 0, 1), ("prompt", 16, 70, 1), ("decode", 4, 70, 1)]
+    assert all(r["tokens_per_second"] > 0 for r in result["results"]) and "ceilings" in result

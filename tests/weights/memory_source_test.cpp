@@ -1,0 +1,89 @@
+#include "base/status.h"
+#include "weights/memory_source.h"
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+using namespace abyssal;
+
+namespace {
+
+const float kValues[6] = {1, 2, 3, 4, 5, 6};
+
+aby_tensor tensor(const char *name) {
+  aby_tensor made{};
+  made.struct_size = sizeof made;
+  made.dtype = ABY_DTYPE_F32;
+  made.name = name;
+  made.data = kValues;
+  made.bytes = sizeof kValues;
+  made.rank = 2;
+  made.shape[0] = 2;
+  made.shape[1] = 3;
+  return made;
+}
+
+aby_status status_of(const std::function<void(aby_tensor &)> &change) {
+  aby_tensor made = tensor("t");
+  change(made);
+  const aby_tensor *pointer = &made;
+  try {
+    make_memory_source(&pointer, 1);
+    return ABY_OK;
+  } catch (const Error &error) {
+    return error.status();
+  }
+}
+
+std::shared_ptr<const TensorSource> source_of(std::vector<aby_tensor> tensors) {
+  std::vector<const aby_tensor *> pointers;
+  for (const aby_tensor &made : tensors)
+    pointers.push_back(&made);
+  return make_memory_source(pointers.data(), pointers.size());
+}
+
+} // namespace
+
+TEST_CASE("tensors are copied, and found by name") {
+  std::vector<float> values(6, 7.0f);
+  aby_tensor made = tensor("t");
+  made.data = values.data();
+  const auto source = source_of({made, tensor("s")});
+  values.assign(6, 0.0f);
+  CHECK(source->names() == std::vector<std::string>{"s", "t"});
+  CHECK(load_as_float(source->find("t")->data, ABY_DTYPE_F32, 5) == 7.0f);
+  CHECK(source->find("t")->shape == std::vector<std::int64_t>{2, 3});
+  CHECK(source->find("u") == nullptr);
+  CHECK(source->stays_in_place("t"));
+}
+
+TEST_CASE("what cannot be a tensor is refused") {
+  CHECK(status_of([](aby_tensor &) {}) == ABY_OK);
+  CHECK(status_of([](aby_tensor &t) { t.struct_size = 0; }) == ABY_ERROR_STRUCT_SIZE);
+  CHECK(status_of([](aby_tensor &t) { t.struct_size += 8; }) == ABY_ERROR_STRUCT_SIZE);
+  CHECK(status_of([](aby_tensor &t) { t.name = nullptr; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.name = ""; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.data = nullptr; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.dtype = 99; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.rank = 0; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.rank = 5; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.shape[0] = 0; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.shape[0] = INT64_MAX; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(status_of([](aby_tensor &t) { t.bytes -= 1; }) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK_THROWS_WITH(source_of({tensor("t"), tensor("t")}), doctest::Contains("twice"));
+}
+
+TEST_CASE("an overlay replaces by name, and lets go of what was replaced") {
+  auto first = source_of({tensor("a"), tensor("b")});
+  const std::weak_ptr<const TensorSource> watched = first;
+  auto layered = overlay(first, source_of({tensor("b")}));
+  first.reset();
+  CHECK(layered->names() == std::vector<std::string>{"a", "b"});
+  CHECK_FALSE(watched.expired()); // a is still its own
+  layered = overlay(layered, source_of({tensor("a")}));
+  CHECK(watched.expired());
+  CHECK(layered->find("a") != nullptr);
+  CHECK(layered->find("b") != nullptr);
+  CHECK(layered->stays_in_place("a"));
+}
