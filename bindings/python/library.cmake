@@ -17,7 +17,7 @@ ExternalProject_Add(
   SOURCE_DIR ${abyssal_root}
   BINARY_DIR ${CMAKE_CURRENT_BINARY_DIR}/library_build
   LIST_SEPARATOR |
-  CMAKE_ARGS -DCMAKE_BUILD_TYPE=Release
+  CMAKE_ARGS -DCMAKE_BUILD_TYPE=RelWithDebInfo # as the tests run it; stripped below
              -DCMAKE_INSTALL_LIBDIR=lib
              -DABYSSAL_TESTS=OFF
              -DABYSSAL_EXAMPLES=OFF

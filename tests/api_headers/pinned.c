@@ -1,5 +1,5 @@
-/* What programs that are built already rely on, and what may therefore never change: the values of the constants, and the
- * place and size of every field. Fields added at the end of a struct and new constants get a new line. */
+/* What programs that are built already rely on, and what may therefore never change: the values of the constants, and
+ * the place and size of every field. Fields added at the end of a struct and new constants get a new line. */
 #include <abyssal/abyssal.h>
 #include <abyssal/ops.h>
 

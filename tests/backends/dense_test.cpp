@@ -1,4 +1,5 @@
 // embed, norm_add, linear, mlp and logits on every backend.
+#include "base/dtype.h"
 #include "base/status.h"
 #include "naive_ops.h"
 

@@ -86,7 +86,9 @@ def test_stubs_are_those_of_the_module(tmp_path):
     # Every class has pybind11's metaclass, and a Model comes from a function: the stubs say neither.
     allowed = tmp_path / "allowed"
     allowed.write_text("abyssal\\._abyssal\\.[A-Z]\\w+\nabyssal\\._abyssal\\.Model\\.__init__\n")
-    mypy("--allowlist", str(allowed), "abyssal._abyssal", module="mypy.stubtest")
+    settings = tmp_path / "mypy.ini"
+    settings.write_text(f"[mypy]\ncache_dir = {tmp_path / 'cache'}\n")
+    mypy("--mypy-config-file", str(settings), "--allowlist", str(allowed), "abyssal._abyssal", module="mypy.stubtest")
 
 
 def test_the_sample_runs():
