@@ -100,7 +100,23 @@ enum {
   ABY_DTYPE_I8 = 6,
   ABY_DTYPE_U8 = 7,
   ABY_DTYPE_I32 = 8,
-  ABY_DTYPE_I64 = 9
+  ABY_DTYPE_I64 = 9,
+
+  /* Block formats of quantised weights in GGUF files: so many elements of a row, consecutive and a whole number of
+   * blocks, share their scales. Only weights that are stored have such a type; arrays that the library gives never do. */
+  ABY_DTYPE_Q4_0 = 20,   /**< 32 elements in 18 bytes. */
+  ABY_DTYPE_Q4_1 = 21,   /**< 32 elements in 20 bytes. */
+  ABY_DTYPE_Q5_0 = 22,   /**< 32 elements in 22 bytes. */
+  ABY_DTYPE_Q5_1 = 23,   /**< 32 elements in 24 bytes. */
+  ABY_DTYPE_Q8_0 = 24,   /**< 32 elements in 34 bytes. */
+  ABY_DTYPE_Q2_K = 25,   /**< 256 elements in 84 bytes. */
+  ABY_DTYPE_Q3_K = 26,   /**< 256 elements in 110 bytes. */
+  ABY_DTYPE_Q4_K = 27,   /**< 256 elements in 144 bytes. */
+  ABY_DTYPE_Q5_K = 28,   /**< 256 elements in 176 bytes. */
+  ABY_DTYPE_Q6_K = 29,   /**< 256 elements in 210 bytes. */
+  ABY_DTYPE_IQ4_NL = 30, /**< 32 elements in 18 bytes. */
+  ABY_DTYPE_IQ4_XS = 31, /**< 256 elements in 136 bytes. */
+  ABY_DTYPE_MXFP4 = 32   /**< 32 elements in 17 bytes. */
 };
 
 /** Most dimensions of a tensor. */
@@ -112,7 +128,7 @@ typedef struct aby_tensor {
   aby_dtype dtype;
   const char *name; /**< As the published checkpoints name it, e.g. "model.norm.weight". */
   const void *data;
-  uint64_t bytes; /**< Size of data: must equal the elements times their size. */
+  uint64_t bytes; /**< Size of data: must equal the elements times their size, or the rows times their blocks' size. */
   uint32_t rank;  /**< 1 to ABY_MAX_RANK. */
   uint32_t reserved;
   int64_t shape[ABY_MAX_RANK];
