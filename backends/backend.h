@@ -76,7 +76,8 @@ enum {
 /* Prepares `count` matrices [n, k], row-major, W of y = x W^T. Host memory. */
 typedef struct abk_weight_desc {
   abk_weight_use use;
-  aby_dtype dtype;    /* F32, F16, BF16 or F8_E4M3 */
+  aby_dtype dtype;    /* F32, F16, BF16, F8_E4M3 (no VECTOR of these), or a block format: then k is a multiple of its
+                         block's elements, rows are whole blocks without gaps, and the use is not VECTOR */
   int64_t n;          /* outputs */
   int64_t k;          /* inputs; 1 for vectors */
   int64_t count;      /* experts; else 1 */

@@ -53,8 +53,8 @@ ABY_API aby_status aby_moe_route(aby_device *device, const aby_moe_route_args *a
 /** Expert weights prepared on a device. Immutable; any thread may use it. */
 typedef struct aby_experts aby_experts;
 
-/** Arguments of aby_experts_create. Weights W of y = x W^T, each [n, k] row-major of one dtype (F32, F16, BF16, or
- *  F8_E4M3 with block scales). They are copied. */
+/** Arguments of aby_experts_create. Weights W of y = x W^T, each [n, k] row-major of one dtype: F32, F16, BF16, F8_E4M3
+ *  with block scales, or a block format such as Q4_K, of which every k must be whole blocks. They are copied. */
 typedef struct aby_experts_desc {
   uint32_t struct_size;
   int32_t experts;      /**< e */
@@ -118,7 +118,7 @@ typedef struct aby_mla_desc {
   int32_t qk_nope_head_dim;
   int32_t qk_rope_head_dim;
   int32_t v_head_dim;
-  aby_dtype dtype;    /**< F32, F16 or BF16 */
+  aby_dtype dtype;    /**< F32, F16, BF16, or a block format of which kv_lora_rank is whole blocks. */
   aby_dtype compute;  /**< F32 (default) or BF16 arithmetic. */
   const void *kv_b;   /**< [h * (nope + v), kv_lora_rank]: kv_b_proj.weight. Copied. */
 } aby_mla_desc;

@@ -39,7 +39,8 @@ void check_desc(const aby_mla_desc &desc) {
   check(desc.qk_rope_head_dim >= 2 && desc.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", desc.qk_rope_head_dim,
         "an even number of 2 or more");
   check(desc.v_head_dim >= 1, "v_head_dim", desc.v_head_dim, "1 or more");
-  check(desc.dtype >= ABY_DTYPE_F32 && desc.dtype <= ABY_DTYPE_BF16, "dtype", desc.dtype, "f32, f16 or bf16");
+  check(is_weight_dtype(desc.dtype) && desc.dtype != ABY_DTYPE_F8_E4M3, "dtype", desc.dtype,
+        "f32, f16, bf16 or a block format");
   check(desc.compute == ABY_DTYPE_F32 || desc.compute == ABY_DTYPE_BF16, "compute", desc.compute, "f32 or bf16");
   require(static_cast<const char *>(desc.kv_b), "kv_b");
 }

@@ -8,10 +8,6 @@ namespace abyssal {
 
 namespace {
 
-bool is_weight_dtype(aby_dtype dtype) noexcept {
-  return dtype == ABY_DTYPE_F32 || dtype == ABY_DTYPE_F16 || dtype == ABY_DTYPE_BF16 || dtype == ABY_DTYPE_F8_E4M3;
-}
-
 std::int64_t blocks(std::int64_t size, std::int64_t block) noexcept { return (size + block - 1) / block; }
 
 // A norm weight published as [n], or a matrix [n, k].

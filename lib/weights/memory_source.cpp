@@ -94,14 +94,18 @@ void check_tensor(const aby_tensor *tensor, std::size_t index) {
   const char *name = tensor->name;
   if (tensor->data == nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": data is NULL");
-  const std::size_t size = dtype_size(tensor->dtype);
-  if (size == 0)
+  const DtypeBlock block = dtype_block(tensor->dtype);
+  if (block.elements == 0)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dtype ", tensor->dtype, " is not known");
   if (tensor->rank < 1 || tensor->rank > ABY_MAX_RANK)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": rank is ", tensor->rank, "; expected 1 to ", ABY_MAX_RANK);
-  std::uint64_t bytes = size;
+  const std::int64_t row = tensor->shape[tensor->rank - 1];
+  if (row % block.elements != 0)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has rows of ", row, " elements; blocks of ",
+         dtype_name(tensor->dtype), " hold ", block.elements);
+  auto bytes = static_cast<std::uint64_t>(block.bytes);
   for (std::uint32_t i = 0; i < tensor->rank; ++i) {
-    const std::int64_t dim = tensor->shape[i];
+    const std::int64_t dim = i + 1 < tensor->rank ? tensor->shape[i] : row / block.elements;
     if (dim < 1 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dim), &bytes))
       fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dimension ", i, " is ", dim);
   }

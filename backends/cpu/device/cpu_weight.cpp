@@ -6,14 +6,6 @@ namespace abyssal::cpu {
 
 namespace {
 
-std::uint64_t data_bytes(const abk_weight_desc &desc) {
-  return static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * dtype_size(desc.dtype);
-}
-
-bool reads_in_place(const abk_weight_desc &desc, const void *data) {
-  return desc.borrowed != 0 && reinterpret_cast<std::uintptr_t>(data) % dtype_size(desc.dtype) == 0;
-}
-
 std::vector<float> widened(const void *values, aby_dtype dtype, std::int64_t count) {
   std::vector<float> floats(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < floats.size(); ++i)
@@ -23,7 +15,7 @@ std::vector<float> widened(const void *values, aby_dtype dtype, std::int64_t cou
 
 // A vector's elements may lie at any address: they are copied byte by byte first.
 std::vector<float> widened_vector(const abk_weight_desc &desc) {
-  std::vector<std::byte> copy(data_bytes(desc));
+  std::vector<std::byte> copy(matrix_bytes(desc));
   std::copy_n(static_cast<const std::byte *>(desc.data[0]), copy.size(), copy.data());
   return widened(copy.data(), desc.dtype, desc.n);
 }
@@ -36,9 +28,9 @@ abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
     return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0};
   abk_weight_size size{};
   for (std::int64_t i = 0; i < desc.count; ++i) {
-    size.bytes += data_bytes(desc);
-    if (reads_in_place(desc, desc.data != nullptr ? desc.data[i] : nullptr))
-      size.borrowed_bytes += data_bytes(desc);
+    size.bytes += matrix_bytes(desc);
+    if (reads_in_place(desc, desc.data != nullptr ? desc.data[i] : nullptr, desc.dtype))
+      size.borrowed_bytes += matrix_bytes(desc);
     if (desc.dtype == ABY_DTYPE_F8_E4M3)
       size.bytes += static_cast<std::uint64_t>(scale_elements(desc)) * sizeof(float);
   }
@@ -54,9 +46,9 @@ CpuWeight::CpuWeight(const abk_weight_desc &desc) : HostWeight(desc) {
   }
   for (std::int64_t i = 0; i < desc.count; ++i) {
     MatrixView view{desc.data[i], desc.dtype, desc.n, desc.k};
-    if (!reads_in_place(desc, desc.data[i])) {
+    if (!reads_in_place(desc, desc.data[i], desc.dtype)) {
       const auto *from = static_cast<const std::byte *>(desc.data[i]);
-      copies_.emplace_back(from, from + data_bytes(desc));
+      copies_.emplace_back(from, from + matrix_bytes(desc));
       view.data = copies_.back().data();
     }
     if (desc.dtype == ABY_DTYPE_F8_E4M3) {

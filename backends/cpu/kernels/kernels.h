@@ -12,7 +12,7 @@ namespace abyssal::cpu {
 // One stored matrix [n, k], row-major, where the weight keeps it.
 struct MatrixView {
   const void *data = nullptr;
-  aby_dtype dtype = ABY_DTYPE_F32; // F32, F16, BF16 or F8_E4M3
+  aby_dtype dtype = ABY_DTYPE_F32; // F32, F16, BF16, F8_E4M3 or a block format
   std::int64_t n = 0, k = 0;
   const float *scales = nullptr; // F8_E4M3: [ceil(n / block_n), scale_cols]
   std::int64_t block_n = 1, block_k = 1, scale_cols = 1;
