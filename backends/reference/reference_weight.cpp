@@ -37,7 +37,7 @@ void widen_blocks(const std::byte *data, aby_dtype format, std::int64_t first, s
   float part[kMostBlockElements];
   for (std::int64_t i = 0; i < count; i += kMostBlockElements) {
     const std::int64_t n = std::min(kMostBlockElements, count - i);
-    dequantize(format, data, first + i, n, part);
+    dequantise(format, data, first + i, n, part);
     std::copy_n(part, n, to + i);
   }
 }

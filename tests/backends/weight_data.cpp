@@ -1,5 +1,5 @@
 // Random weights in every storage format, decoded here by the formats' definitions, apart from the library's code; the
-// block formats by its dequantize, which has its own test.
+// block formats by its dequantise, which has its own test.
 #include "op_fixture.h"
 
 #include "base/block_format.h"
@@ -124,7 +124,7 @@ void make_block_matrix(Random &random, WeightData &weight) {
   const std::int64_t elements = weight.n * weight.k;
   append_blocks(random, data, weight.dtype, elements / dtype_block(weight.dtype).elements);
   std::vector<float> values(static_cast<std::size_t>(elements));
-  dequantize(weight.dtype, data.data(), 0, elements, values.data());
+  dequantise(weight.dtype, data.data(), 0, elements, values.data());
   weight.values.insert(weight.values.end(), values.begin(), values.end());
   weight.data.push_back(std::move(data));
 }

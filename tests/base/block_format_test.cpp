@@ -54,7 +54,7 @@ TEST_CASE("every block format, bit for bit") {
     std::vector<float> want(static_cast<std::size_t>(elements)), got(want.size());
     std::memcpy(want.data(), reader.take(want.size() * sizeof(float)), want.size() * sizeof(float));
 
-    dequantize(format, blocks, 0, elements, got.data());
+    dequantise(format, blocks, 0, elements, got.data());
     for (std::size_t i = 0; i < want.size(); ++i) {
       INFO("element " << i);
       REQUIRE(std::bit_cast<std::uint32_t>(got[i]) == std::bit_cast<std::uint32_t>(want[i]));
@@ -62,7 +62,7 @@ TEST_CASE("every block format, bit for bit") {
     // A part of the array, at an odd address.
     std::string shifted = "x" + std::string(blocks, row_bytes(format, elements));
     std::vector<float> part(static_cast<std::size_t>(2 * block.elements));
-    dequantize(format, shifted.data() + 1, 3 * block.elements, 2 * block.elements, part.data());
+    dequantise(format, shifted.data() + 1, 3 * block.elements, 2 * block.elements, part.data());
     CHECK(std::memcmp(part.data(), &want[static_cast<std::size_t>(3 * block.elements)], part.size() * sizeof(float)) ==
           0);
   }
@@ -72,7 +72,7 @@ TEST_CASE("every block format, bit for bit") {
 TEST_CASE("what is no block format gives NaN") {
   const float one = 1;
   float out = 0;
-  dequantize(ABY_DTYPE_F32, &one, 0, 1, &out);
+  dequantise(ABY_DTYPE_F32, &one, 0, 1, &out);
   CHECK(std::isnan(out));
 }
 

@@ -89,7 +89,7 @@ void gemv_block_rows(const MatrixView &w, std::int64_t row0, std::int64_t rows, 
     float sum[M] = {};
     for (std::int64_t k = 0; k < w.k; k += kMostBlockElements) {
       const std::int64_t n = std::min(kMostBlockElements, w.k - k);
-      dequantize(w.dtype, w.data, (row0 + i) * w.k + k, n, part);
+      dequantise(w.dtype, w.data, (row0 + i) * w.k + k, n, part);
       dot_rows<LoadF32, M>(part, x + k, ldx, n, 1.0f, sum);
     }
     for (int r = 0; r < M; ++r)
@@ -163,7 +163,7 @@ void widen_row(const MatrixView &w, std::int64_t row, float *out) {
   case ABY_DTYPE_F8_E4M3:
     break;
   default:
-    return dequantize(w.dtype, w.data, first, w.k, out);
+    return dequantise(w.dtype, w.data, first, w.k, out);
   }
   const auto *from = static_cast<const std::uint8_t *>(w.data) + first;
   const float *scales = w.scales + row / w.block_n * w.scale_cols;
