@@ -11,7 +11,7 @@
  *    stream_synchronize. A failed stream_synchronize leaves the stream empty and usable.
  *
  * Activation rows are row-major with an explicit row stride, of dtype F32 or BF16 as each span says; all arithmetic is
- * in float32 or better unless the op's compute type is BF16. A backend sees only this header and lib/base.
+ * in float32 or better unless a weight's compute type says otherwise. A backend sees only this header and lib/base.
  *
  * Threads: device and stream functions may be called from any thread, one call per stream at a time; the core
  * serialises what it queues on one device.
@@ -88,7 +88,8 @@ typedef struct abk_weight_desc {
   int64_t block_k;
   int32_t borrowed; /* Non-zero: data and scales outlive the weight unchanged (a mapped file); keep them in place if
                        the layout allows. Else they are valid only during weight_create. */
-  aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. */
+  aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. I8: to int8
+                        in blocks of 128, each with a scale; for block formats, others are as F32. */
   int32_t heads, qk_nope, v_dim; /* ABK_USE_MLA_KV_B; else 0 */
 } abk_weight_desc;
 

@@ -45,6 +45,9 @@ public:
   HostMapping(const HostMapping &) = delete;
   HostMapping &operator=(const HostMapping &) = delete;
 
+  // Asks the system for large pages, which save address translations; it may ignore that.
+  void use_large_pages() const noexcept { madvise(data_, bytes_, MADV_HUGEPAGE); }
+
   std::byte *data() const noexcept { return data_; }
   std::uint64_t bytes() const noexcept { return bytes_; } // whole pages
   static std::uint64_t page_bytes() noexcept { return static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)); }

@@ -87,7 +87,8 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
          dtype_name(desc.dtype));
   if ((desc.use == ABK_USE_EMBEDDING || desc.use == ABK_USE_MLA_KV_B) && desc.count != 1)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): count ", desc.count);
-  if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16)
+  if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16 &&
+      desc.compute != ABY_DTYPE_I8)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): compute type ", dtype_name(desc.compute));
   if (desc.use == ABK_USE_MLA_KV_B &&
       (desc.heads < 1 || desc.qk_nope < 1 || desc.v_dim < 1 ||

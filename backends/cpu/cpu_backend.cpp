@@ -61,7 +61,7 @@ aby_status weight_create(abk_device *device, abk_weight **out, const abk_weight_
     Memory::given(device, "weight_create: device");
     Memory::given(out, "weight_create: out");
     Memory::given(desc, "weight_create: desc");
-    *out = (new CpuWeight(*desc))->handle();
+    *out = (new CpuWeight(*CpuDevice::from(device), *desc))->handle();
   });
 }
 

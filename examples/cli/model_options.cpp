@@ -24,8 +24,8 @@ void ModelOptions::add(CLI::App &command, bool with_mtp) {
   command.add_option("MODEL", path_, "folder of a checkpoint: config.json, *.safetensors, tokenizer.json")->required();
   command.add_option("--backend", backend_, "backend by name, or a module by its path (default: the best there is)");
   command.add_option("--threads", threads, "worker threads (default: one per core)")->check(CLI::Range(1u, kMostThreads));
-  command.add_option("--activations", activations_, "arithmetic: f32 (exact, default) or bf16 (faster where it is native)")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_option("--activations", activations_, "arithmetic: auto (f32; int8 for quantised weights), f32 everywhere, or bf16 in its place")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command.add_option("--cache", cache_, "type of cached rows: auto (that of activations), f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command.add_option("--cache-tokens", cache_tokens, "tokens that the cache holds (default: the context, at most 32768)");

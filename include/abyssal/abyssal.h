@@ -227,7 +227,9 @@ typedef struct aby_model_options {
   uint32_t threads;     /**< When device is NULL: worker threads; 0: one per core. */
   aby_device *device;   /**< Where to run; NULL: one is opened from backend and threads. */
   const char *backend;  /**< When device is NULL: as in aby_device_options. */
-  aby_dtype activations; /**< F32 (default), or BF16: faster on processors that multiply it. */
+  aby_dtype activations; /**< AUTO (default): float32, but for products with quantised weights rounded to int8 in blocks
+                              of 128. F32: float32 everywhere, slow for quantised weights. BF16: as AUTO with bfloat16
+                              in the place of float32, faster on processors that multiply it. */
   aby_dtype cache_dtype; /**< Type of cached rows: AUTO (that of activations), F32, or BF16. */
   uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
                               context and 32768. Rounded up to whole blocks of 64. */

@@ -10,7 +10,7 @@ namespace {
 
 aby_model_options default_model_options() noexcept {
   aby_model_options options{};
-  options.activations = ABY_DTYPE_F32;
+  options.activations = ABY_DTYPE_AUTO;
   options.cache_dtype = ABY_DTYPE_AUTO;
   return options;
 }
@@ -28,8 +28,6 @@ ModelOptions model_options(const aby_model_options *raw_options) {
     options.device = given.device->device;
   options.device_options = {given.backend != nullptr ? given.backend : "", 0, given.threads};
   options.activations = check_float(given.activations, "activations");
-  if (options.activations == ABY_DTYPE_AUTO)
-    options.activations = ABY_DTYPE_F32;
   options.cache_dtype = check_float(given.cache_dtype, "cache_dtype");
   options.cache_tokens = given.cache_tokens;
   options.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;

@@ -167,6 +167,23 @@ inline float f16_to_float(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
 }
 
+// Round to nearest, ties to even; what is too large becomes infinite, NaN stays NaN.
+inline std::uint16_t float_to_f16(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
+  const std::uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u)
+    return static_cast<std::uint16_t>(sign | 0x7e00u);
+  if (magnitude >= 0x47800000u) // 2^16
+    return static_cast<std::uint16_t>(sign | 0x7c00u);
+  if (magnitude < 0x38800000u) { // 2^-14: subnormals are multiples of 2^-24, which an addition to 0.5 rounds to
+    const float rounded = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(rounded) - 0x3f000000u));
+  }
+  const std::uint32_t rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u); // may carry into infinity
+  return static_cast<std::uint16_t>(sign | (rounded - 0x38000000u) >> 13);
+}
+
 // e4m3fn: bias 7, no infinity, S.1111.111 is NaN.
 inline float f8_e4m3_to_float(std::uint8_t bits) noexcept {
   const int exponent = (bits >> 3) & 0xf;

@@ -21,8 +21,13 @@ DevicePtr device_of(const ModelOptions &options) {
   return options.device ? options.device : Device::open(options.device_options);
 }
 
+// Type of rows of activations.
+aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
+  return options.activations == ABY_DTYPE_AUTO ? ABY_DTYPE_F32 : options.activations;
+}
+
 aby_dtype cache_dtype_of(const ModelOptions &options) noexcept {
-  return options.cache_dtype == ABY_DTYPE_AUTO ? options.activations : options.cache_dtype;
+  return options.cache_dtype == ABY_DTYPE_AUTO ? row_dtype_of(options) : options.cache_dtype;
 }
 
 std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options) {
@@ -74,7 +79,7 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
 }
 
 Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, const ModelOptions &options) {
-  return {device, config, options.activations, options.absorb_below, options.mtp};
+  return {device, config, row_dtype_of(options), options.absorb_below, options.mtp};
 }
 
 } // namespace
@@ -116,7 +121,7 @@ std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config
 LoadedModel::LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
                          DevicePtr device, TextParts text)
     : config_(std::move(config)), source_(std::move(source)), device_(std::move(device)), text_(std::move(text)),
-      mtp_(options.mtp), absorb_below_(options.absorb_below), rope_(config_),
+      mtp_(options.mtp), absorb_below_(options.absorb_below), arithmetic_(options.activations), rope_(config_),
       workspace_(make_workspace(device_, config_, options)),
       cache_(device_, config_, cache_dtype_of(options),
              static_cast<std::int32_t>(cache_tokens_of(config_, options) / ABK_BLOCK_TOKENS), options.mtp) {}
@@ -143,7 +148,7 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
     changed.insert(std::move(name));
   }
   const auto source = overlay(source_, replacements);
-  WeightLoader loader(device_, *source, activations(), config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled,
+  WeightLoader loader(device_, *source, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled,
                       {}, weight_map_, std::move(changed));
   ModelWeights weights = visit_weights(config_, mtp_, loader);
   weights_ = std::move(weights);

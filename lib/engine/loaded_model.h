@@ -17,7 +17,7 @@ namespace abyssal {
 struct ModelOptions {
   DevicePtr device; // null: opened from device_options
   DeviceOptions device_options;
-  aby_dtype activations = ABY_DTYPE_F32;
+  aby_dtype activations = ABY_DTYPE_AUTO; // F32 and BF16 too; see abyssal.h
   aby_dtype cache_dtype = ABY_DTYPE_AUTO;
   std::uint64_t cache_tokens = 0;
   std::uint32_t absorb_below = 128;
@@ -73,6 +73,7 @@ private:
   TextParts text_;
   bool mtp_;
   std::uint32_t absorb_below_;
+  aby_dtype arithmetic_; // the activations asked for
   Rope rope_;
   ModelPlan plan_;
   Workspace workspace_;

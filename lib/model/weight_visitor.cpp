@@ -8,6 +8,14 @@ namespace abyssal {
 
 namespace {
 
+// The arithmetic of products with a stored type, when `activations` were asked for: AUTO leaves room for rounding them
+// only where the weight itself is quantised.
+aby_dtype compute_of(aby_dtype activations, aby_dtype stored) noexcept {
+  if (activations != ABY_DTYPE_F32 && is_block_format(stored))
+    return ABY_DTYPE_I8;
+  return activations == ABY_DTYPE_BF16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
+}
+
 std::int64_t blocks(std::int64_t size, std::int64_t block) noexcept { return (size + block - 1) / block; }
 
 // A norm weight published as [n], or a matrix [n, k].
@@ -91,7 +99,7 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   desc.block_n = scaled ? block_n_ : 0;
   desc.block_k = scaled ? block_k_ : 0;
   desc.borrowed = stays ? 1 : 0;
-  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_;
+  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_of(activations_, first.dtype);
   desc.heads = spec.heads;
   desc.qk_nope = spec.qk_nope;
   desc.v_dim = spec.v_dim;

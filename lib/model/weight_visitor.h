@@ -46,9 +46,9 @@ struct WeightTotals {
 // What all visitors share: looks a spec's tensors up, checks them and adds to the totals.
 class WeightReader : public WeightVisitor {
 public:
-  WeightReader(DevicePtr device, const TensorSource &source, aby_dtype compute, std::int64_t block_n,
+  WeightReader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
                std::int64_t block_k, bool fp8)
-      : device_(std::move(device)), source_(source), compute_(compute), block_n_(block_n), block_k_(block_k), fp8_(fp8) {}
+      : device_(std::move(device)), source_(source), activations_(activations), block_n_(block_n), block_k_(block_k), fp8_(fp8) {}
 
   WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
   bool has(const std::string &name) const override { return source_.find(name) != nullptr; }
@@ -70,7 +70,7 @@ private:
 
   DevicePtr device_;
   const TensorSource &source_;
-  aby_dtype compute_;
+  aby_dtype activations_;
   std::int64_t block_n_, block_k_;
   bool fp8_;
   WeightTotals totals_;
@@ -84,10 +84,10 @@ class WeightLoader : public WeightReader {
 public:
   using Progress = std::function<void(std::uint64_t done)>; // bytes of tensors; throws to cancel
 
-  WeightLoader(DevicePtr device, const TensorSource &source, aby_dtype compute, std::int64_t block_n,
+  WeightLoader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
                std::int64_t block_k, bool fp8, Progress progress, WeightMap reuse = {},
                std::set<std::string> changed = {})
-      : WeightReader(std::move(device), source, compute, block_n, block_k, fp8), progress_(std::move(progress)),
+      : WeightReader(std::move(device), source, activations, block_n, block_k, fp8), progress_(std::move(progress)),
         reuse_(std::move(reuse)), changed_(std::move(changed)) {}
 
   WeightPtr take(const WeightSpec &spec) override;

@@ -4,6 +4,8 @@
 #include "backends/backend.h"
 #include "backends/cpu/device/matmul.h"
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/packed/pack.h"
+#include "backends/cpu/packed/packed_kernels.h"
 #include "base/thread_pool.h"
 
 #include <memory>
@@ -38,6 +40,8 @@ struct Worker {
   Scratch weights; // a widened block of a weight
   Scratch tile;    // padded rows of a product
   Scratch sums;    // partial results
+  Scratch middle;  // of an MLP
+  PackScratch pack;
 };
 
 class CpuDevice {
@@ -45,6 +49,7 @@ public:
   explicit CpuDevice(unsigned threads);
 
   const Kernels &kernels() const noexcept { return *kernels_; }
+  const PackedKernels &packed_kernels() const noexcept { return *packed_kernels_; }
   // Whether BF16 products run in bf16 hardware; else they are widened, with the same rounding of the activations.
   bool has_bf16() const noexcept { return isa_ >= Isa::kAvx512Bf16; }
   unsigned threads() const noexcept { return pool_.size(); }
@@ -67,6 +72,7 @@ public:
 private:
   Isa isa_;
   const Kernels *kernels_;
+  const PackedKernels *packed_kernels_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Scratch op_scratch_;

@@ -1,5 +1,8 @@
 #include "backends/cpu/device/cpu_weight.h"
 
+#include "backends/cpu/device/cpu_device.h"
+#include "backends/cpu/packed/pack.h"
+
 #include <algorithm>
 
 namespace abyssal::cpu {
@@ -20,12 +23,26 @@ std::vector<float> widened_vector(const abk_weight_desc &desc) {
   return widened(copy.data(), desc.dtype, desc.n);
 }
 
+// How a weight is packed; nothing where it is not.
+std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
+  if (desc.use != ABK_USE_MATRIX || desc.compute != ABY_DTYPE_I8)
+    return std::nullopt;
+  auto form = packed_form(desc.dtype);
+  if (form) {
+    form->n = desc.n;
+    form->k = desc.k;
+  }
+  return form;
+}
+
 } // namespace
 
 abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
   check_weight_desc(desc);
   if (desc.use == ABK_USE_VECTOR)
     return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0};
+  if (const auto form = form_of(desc))
+    return {static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count), 0};
   abk_weight_size size{};
   for (std::int64_t i = 0; i < desc.count; ++i) {
     size.bytes += matrix_bytes(desc);
@@ -37,11 +54,15 @@ abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
   return size;
 }
 
-CpuWeight::CpuWeight(const abk_weight_desc &desc) : HostWeight(desc) {
+CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeight(desc) {
   check_weight_desc(desc);
   check_weight_data(desc);
   if (desc.use == ABK_USE_VECTOR) {
     vector_ = widened_vector(desc);
+    return;
+  }
+  if (const auto form = form_of(desc)) {
+    pack(device, desc, *form);
     return;
   }
   for (std::int64_t i = 0; i < desc.count; ++i) {
@@ -63,6 +84,21 @@ CpuWeight::CpuWeight(const abk_weight_desc &desc) : HostWeight(desc) {
     }
     matrices_.push_back(view);
   }
+}
+
+void CpuWeight::pack(CpuDevice &device, const abk_weight_desc &desc, const PackedMatrix &form) {
+  const std::int64_t bytes = packed_bytes(form.kind, form.n, form.k), tiles = form.tiles();
+  packed_memory_ = HostMapping(static_cast<std::uint64_t>(bytes * desc.count));
+  packed_memory_.use_large_pages();
+  for (std::int64_t i = 0; i < desc.count; ++i) {
+    packed_.push_back(form);
+    packed_.back().data = packed_memory_.data() + i * bytes;
+  }
+  device.run(tiles * desc.count, [&](std::int64_t task, Worker &worker) {
+    const std::int64_t matrix = task / tiles, tile = task % tiles;
+    pack_tile(desc.dtype, desc.data[matrix], form, tile, worker.pack,
+              packed_memory_.data() + matrix * bytes + tile * (bytes / tiles));
+  });
 }
 
 } // namespace abyssal::cpu
