@@ -14,22 +14,6 @@ namespace {
 constexpr aby_dtype kF32 = ABY_DTYPE_F32;
 constexpr aby_dtype kBf16 = ABY_DTYPE_BF16;
 
-// Storage formats, all that a checkpoint may have; each with both ways of keeping the data.
-const std::vector<WeightLike> &formats() {
-  static const std::vector<WeightLike> all = {
-      {ABY_DTYPE_F32, kF32},
-      {ABY_DTYPE_BF16, kBf16},
-      {ABY_DTYPE_F8_E4M3, kF32, ABY_DTYPE_F32, 128, 128},
-      {ABY_DTYPE_F16, kF32, kF32, 0, 0, false},
-      {ABY_DTYPE_F8_E4M3, kBf16, ABY_DTYPE_F8_E8M0, 16, 32, false},
-      {ABY_DTYPE_BF16, kF32, kF32, 0, 0, true, 1}, // starts at an odd address
-      {ABY_DTYPE_F8_E4M3, kBf16, ABY_DTYPE_BF16, 3, 5, true, 1},
-      {ABY_DTYPE_F32, kBf16, kF32, 0, 0, true, 2},
-      {ABY_DTYPE_F16, kBf16},
-  };
-  return all;
-}
-
 struct LinearCase {
   std::int64_t rows, n, k;
   WeightLike like;
@@ -76,7 +60,7 @@ TEST_CASE("linear over edge shapes") {
         ++i;
         if (rows > 17 && i % 3 != 0) // each size in company of others, not with all of them
           continue;
-        check_linear({rows, n, k, formats()[i % formats().size()], i % 2 == 0 ? kF32 : kBf16,
+        check_linear({rows, n, k, weight_formats()[i % weight_formats().size()], i % 2 == 0 ? kF32 : kBf16,
                       i % 5 < 3 ? kF32 : kBf16, i % 4 == 1, static_cast<std::int64_t>(i % 7 == 0 ? 9 : 0)});
       }
     }
@@ -84,7 +68,7 @@ TEST_CASE("linear over edge shapes") {
 }
 
 TEST_CASE("linear with many tiles") {
-  for (const WeightLike &like : formats()) {
+  for (const WeightLike &like : weight_formats()) {
     check_linear({130, 260, 300, like, kF32, kF32, true, 0});
     check_linear({1, 300, 520, like, kBf16, kF32, false, 3});
   }
@@ -124,7 +108,7 @@ TEST_CASE("a row's result does not depend on the other rows") {
 
 TEST_CASE("embed gathers rows of every format, by the batch's ids or others") {
   std::size_t i = 0;
-  for (const WeightLike &like : formats()) {
+  for (const WeightLike &like : weight_formats()) {
     for (const std::int32_t tokens : {0, 1, 2, 17, 65}) {
       for (const bool own_ids : {false, true}) {
         Random random(static_cast<unsigned>(tokens));
@@ -209,8 +193,10 @@ TEST_CASE("norm_add over edge shapes") {
   for (const std::int64_t rows : {0, 1, 2, 17, 65}) {
     for (const std::int64_t hidden : {1, 2, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 200}) {
       ++i;
-      check_norm({rows, hidden, i % 3 != 0, i % 4 != 0, i % 5 != 0, i % 2 == 0 ? kF32 : kBf16,
-                  i % 7 < 4 ? kF32 : kBf16, i % 6 == 0 ? 1e4 : i % 6 == 1 ? 1e-4 : 1.0});
+      check_norm({rows, hidden, i % 3 != 0, i % 4 != 0, i % 5 != 0, i % 2 == 0 ? kF32 : kBf16, i % 7 < 4 ? kF32 : kBf16,
+                  i % 6 == 0   ? 1e4
+                  : i % 6 == 1 ? 1e-4
+                               : 1.0});
     }
   }
 }
@@ -264,7 +250,7 @@ TEST_CASE("mlp over edge shapes") {
   for (const std::int64_t rows : {0, 1, 2, 16, 17, 65}) {
     for (const std::int64_t hidden : {1, 15, 32, 65, 128}) {
       for (const std::int64_t inter : {1, 17, 64, 129}) {
-        const WeightLike like = formats()[++i % formats().size()];
+        const WeightLike like = weight_formats()[++i % weight_formats().size()];
         Random random(static_cast<unsigned>(i));
         const aby_dtype act = i % 2 == 0 ? kF32 : kBf16;
         const Values x = rounded(random_values(random, rows * hidden), act);
@@ -301,10 +287,13 @@ TEST_CASE("mlp over edge shapes") {
 
 TEST_CASE("logits of chosen rows, with and without the norm, from a matrix or an embedding") {
   std::size_t i = 0;
-  for (const std::vector<std::int32_t> &rows :
-       {std::vector<std::int32_t>{}, {0}, {16}, {3, 3, 0}, {16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}}) {
+  for (const std::vector<std::int32_t> &rows : {std::vector<std::int32_t>{},
+                                                {0},
+                                                {16},
+                                                {3, 3, 0},
+                                                {16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0}}) {
     for (const std::int64_t vocab : {1, 33, 130}) {
-      for (const WeightLike &like : formats()) {
+      for (const WeightLike &like : weight_formats()) {
         ++i;
         Random random(static_cast<unsigned>(i));
         const std::int64_t hidden = i % 2 == 0 ? 40 : 17;

@@ -78,8 +78,8 @@ BatchData make_batch(Random &random, const std::vector<Share> &shares, std::int3
 }
 
 std::int64_t BatchData::cache_row(std::size_t sequence, std::int64_t position) const {
-  const std::size_t place = sequence * static_cast<std::size_t>(table_stride) +
-                            static_cast<std::size_t>(position / ABK_BLOCK_TOKENS);
+  const std::size_t place =
+      sequence * static_cast<std::size_t>(table_stride) + static_cast<std::size_t>(position / ABK_BLOCK_TOKENS);
   return std::int64_t{block_table[place]} * ABK_BLOCK_TOKENS + position % ABK_BLOCK_TOKENS;
 }
 
@@ -88,8 +88,8 @@ abk_batch_desc BatchData::desc() const {
           block_table.data(), table_stride, rope.data(),      rope_dim};
 }
 
-OpDevice::OpDevice(const abk_backend *backend) : api(*backend) {
-  const abk_device_options options{0, 2};
+OpDevice::OpDevice(const abk_backend *backend, std::uint32_t threads) : api(*backend) {
+  const abk_device_options options{0, threads};
   must(api.device_open(&device, &options), "device_open");
   must(api.stream_create(device, &stream), "stream_create");
 }
@@ -288,8 +288,9 @@ std::string difference(const Values &got, const Values &expected, double toleran
   while (first + 1 < got.size() && std::abs(got[first] - expected[first]) <= allowed)
     ++first;
   std::array<char, 200> text{};
-  std::snprintf(text.data(), text.size(), "element %zu of %zu: got %.9g, expected %.9g; relative error of all %.3g > %.3g",
-                first, got.size(), got[first], expected[first], std::sqrt(error / norm), tolerance);
+  std::snprintf(text.data(), text.size(),
+                "element %zu of %zu: got %.9g, expected %.9g; relative error of all %.3g > %.3g", first, got.size(),
+                got[first], expected[first], std::sqrt(error / norm), tolerance);
   return text.data();
 }
 

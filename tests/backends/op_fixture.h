@@ -48,6 +48,9 @@ struct WeightLike {
   std::size_t misalign = 0;
 };
 
+// Formats that a checkpoint may have, with each way of keeping the data: borrowed, copied, off an aligned address.
+const std::vector<WeightLike> &weight_formats();
+
 using Random = std::mt19937;
 Values random_values(Random &random, std::int64_t count, double low = -1, double high = 1); // float32 values
 WeightData random_matrix(Random &random, std::int64_t n, std::int64_t k, std::int64_t count, const WeightLike &like);
@@ -76,12 +79,13 @@ struct BatchData {
 struct Share {
   std::int32_t context, fresh;
 };
-BatchData make_batch(Random &random, const std::vector<Share> &shares, std::int32_t rope_dim, std::int32_t vocab = 1000);
+BatchData make_batch(Random &random, const std::vector<Share> &shares, std::int32_t rope_dim,
+                     std::int32_t vocab = 1000);
 
 // Throws std::runtime_error with the backend's text: one device of a backend, one stream, and all that was made on it.
 class OpDevice {
 public:
-  explicit OpDevice(const abk_backend *backend);
+  explicit OpDevice(const abk_backend *backend, std::uint32_t threads = 2);
   ~OpDevice();
   OpDevice(const OpDevice &) = delete;
   OpDevice &operator=(const OpDevice &) = delete;

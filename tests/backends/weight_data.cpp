@@ -154,6 +154,23 @@ void make_matrix(Random &random, WeightData &weight) {
 
 } // namespace
 
+const std::vector<WeightLike> &weight_formats() {
+  constexpr aby_dtype kF32 = ABY_DTYPE_F32;
+  constexpr aby_dtype kBf16 = ABY_DTYPE_BF16;
+  static const std::vector<WeightLike> all = {
+      {ABY_DTYPE_F32, kF32},
+      {ABY_DTYPE_BF16, kBf16},
+      {ABY_DTYPE_F8_E4M3, kF32, ABY_DTYPE_F32, 128, 128},
+      {ABY_DTYPE_F16, kF32, kF32, 0, 0, false},
+      {ABY_DTYPE_F8_E4M3, kBf16, ABY_DTYPE_F8_E8M0, 16, 32, false},
+      {ABY_DTYPE_BF16, kF32, kF32, 0, 0, true, 1}, // starts at an odd address
+      {ABY_DTYPE_F8_E4M3, kBf16, ABY_DTYPE_BF16, 3, 5, true, 1},
+      {ABY_DTYPE_F32, kBf16, kF32, 0, 0, true, 2},
+      {ABY_DTYPE_F16, kBf16},
+  };
+  return all;
+}
+
 Values random_values(Random &random, std::int64_t count, double low, double high) {
   Values values;
   for (std::int64_t i = 0; i < count; ++i)
