@@ -52,7 +52,9 @@ struct Floats {
     _mm256_storeu_ps(p, a);
     _mm256_storeu_ps(p + 8, b);
   }
-  static Floats fma(Floats x, Floats y, Floats z) { return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
+  static Floats fma(Floats x, Floats y, Floats z) {
+    return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+  }
   friend Floats operator*(Floats x, Floats y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
   friend Floats operator-(Floats x) {
     return {_mm256_sub_ps(_mm256_setzero_ps(), x.a), _mm256_sub_ps(_mm256_setzero_ps(), x.b)};
@@ -67,8 +69,8 @@ struct Ints {
     return {v, v};
   }
   static Ints none() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  // += the products of four quants in each lane with the four signed bytes at x. Sums of two products go through 16 bits:
-  // 2 * 127 * 127 fits. Quants that are not small lose their zero first: |q - 128| <= 128 and 2 * 128 * 127 fits.
+  // += the products of four quants in each lane with the four signed bytes at x. Sums of two products go through 16
+  // bits: 2 * 127 * 127 fits. Quants that are not small lose their zero first: |q - 128| <= 128 and 2 * 128 * 127 fits.
   template <bool Small> void dot(Quants w, const std::int8_t *x) {
     std::int32_t four;
     std::memcpy(&four, x, sizeof four);

@@ -26,7 +26,9 @@ struct Floats {
   static Floats zero() { return {_mm512_setzero_ps()}; }
   static Floats all(float x) { return {_mm512_set1_ps(x)}; }
   static Floats load(const float *p) { return {_mm512_loadu_ps(p)}; }
-  static Floats load_f16(const void *p) { return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p)))}; }
+  static Floats load_f16(const void *p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p)))};
+  }
   static Floats load_u8(const void *p) {
     return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))))};
   }

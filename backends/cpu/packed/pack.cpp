@@ -96,9 +96,10 @@ private:
   static void put(std::byte *to, std::uint32_t four) { std::memcpy(to, &four, sizeof four); }
 
   std::uint32_t quants_of(std::int64_t unit, std::int64_t v, std::int64_t row) const {
-    const auto *from = reinterpret_cast<const std::uint8_t *>(scratch_.quants.data()) + row * padded_ + unit * kPackedUnit + v * 4;
-    return std::uint32_t{stored_[from[0]]} | std::uint32_t{stored_[from[1]]} << 8 | std::uint32_t{stored_[from[2]]} << 16 |
-           std::uint32_t{stored_[from[3]]} << 24;
+    const auto *from =
+        reinterpret_cast<const std::uint8_t *>(scratch_.quants.data()) + row * padded_ + unit * kPackedUnit + v * 4;
+    return std::uint32_t{stored_[from[0]]} | std::uint32_t{stored_[from[1]]} << 8 |
+           std::uint32_t{stored_[from[2]]} << 16 | std::uint32_t{stored_[from[3]]} << 24;
   }
   template <typename Take> void vector(std::int64_t unit, std::int64_t v, Take &&take) const {
     for (std::int64_t row = 0; row < kPackedTile; ++row)

@@ -145,7 +145,8 @@ template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t t
   }
 }
 
-template <int Group, bool Bias, bool Small, int M> void multiply_rows(const WideTile &tile, const Panel &x, float *out) {
+template <int Group, bool Bias, bool Small, int M>
+void multiply_rows(const WideTile &tile, const Panel &x, float *out) {
   constexpr int kGroups = static_cast<int>(kPackedUnit) / Group;
   const std::uint8_t *quants = tile.quants;
   const std::int8_t *data = x.data + tile.unit0 * kPackedUnit * M;
@@ -204,12 +205,14 @@ void multiply_any(const WideTile &tile, const Panel &x, float *out, std::integer
 void multiply(const WideTile &tile, const Panel &x, float *out) {
   constexpr auto rows = std::make_integer_sequence<int, kPanelRows>();
   if (tile.group == 32 && !tile.bias)
-    return tile.small ? multiply_any<32, false, true>(tile, x, out, rows) : multiply_any<32, false, false>(tile, x, out, rows);
+    return tile.small ? multiply_any<32, false, true>(tile, x, out, rows)
+                      : multiply_any<32, false, false>(tile, x, out, rows);
   if (tile.group == 32)
     return multiply_any<32, true, true>(tile, x, out, rows); // the layouts with a bias have small quants
   if (tile.bias)
     return multiply_any<16, true, true>(tile, x, out, rows);
-  return tile.small ? multiply_any<16, false, true>(tile, x, out, rows) : multiply_any<16, false, false>(tile, x, out, rows);
+  return tile.small ? multiply_any<16, false, true>(tile, x, out, rows)
+                    : multiply_any<16, false, false>(tile, x, out, rows);
 }
 
 void quantise(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,

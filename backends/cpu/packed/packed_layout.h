@@ -1,6 +1,7 @@
-// Low-bit weights as the kernels read them. A matrix W [n, k] is cut into tiles of 16 rows, each tile along k into units
-// of 128. A unit holds its scales and then its quants so that four consecutive k of 16 rows make one 64-byte vector: one
-// integer dot product instruction. One layout serves one token and many alike, and a tile is read front to back.
+// Low-bit weights as the kernels read them. A matrix W [n, k] is cut into tiles of 16 rows, each tile along k into
+// units of 128. A unit holds its scales and then its quants so that four consecutive k of 16 rows make one 64-byte
+// vector: one integer dot product instruction. One layout serves one token and many alike, and a tile is read front to
+// back.
 //
 //   value = scale * (quant - zero) + bias         scale and bias per row and group of 16 or 32 along k
 //
@@ -31,7 +32,9 @@ struct PackedLayout {
   PackedScales scales;
   bool table; // 4 bits index a table of 16 bytes; quants are those
 
-  constexpr bool bias() const { return scales == PackedScales::kF16Bias || scales == PackedScales::kF32Bias || scales == PackedScales::kK; }
+  constexpr bool bias() const {
+    return scales == PackedScales::kF16Bias || scales == PackedScales::kF32Bias || scales == PackedScales::kK;
+  }
   constexpr int groups() const { return static_cast<int>(kPackedUnit) / group; }
   constexpr std::int64_t scale_bytes() const {
     const std::int64_t entries = groups() * kPackedTile;
@@ -67,10 +70,11 @@ constexpr int kPackedKinds = 10;
 
 constexpr PackedLayout layout_of(PackedKind kind) {
   constexpr PackedLayout layouts[kPackedKinds] = {
-      {4, 32, PackedScales::kF16, false},    {4, 32, PackedScales::kF16Bias, false}, {4, 32, PackedScales::kK, false},
-      {4, 32, PackedScales::kF16, true},     {4, 32, PackedScales::kF32, true},      {4, 16, PackedScales::kF32, false},
-      {4, 16, PackedScales::kF32Bias, false}, {8, 32, PackedScales::kF16, false},    {8, 32, PackedScales::kF32Bias, false},
-      {8, 16, PackedScales::kF32, false}};
+      {4, 32, PackedScales::kF16, false},     {4, 32, PackedScales::kF16Bias, false},
+      {4, 32, PackedScales::kK, false},       {4, 32, PackedScales::kF16, true},
+      {4, 32, PackedScales::kF32, true},      {4, 16, PackedScales::kF32, false},
+      {4, 16, PackedScales::kF32Bias, false}, {8, 32, PackedScales::kF16, false},
+      {8, 32, PackedScales::kF32Bias, false}, {8, 16, PackedScales::kF32, false}};
   return layouts[static_cast<int>(kind)];
 }
 
@@ -82,7 +86,7 @@ constexpr bool small_quants(PackedKind kind) {
 struct PackedMatrix {
   const std::byte *data = nullptr; // 64-byte aligned: [tiles][units][unit_bytes]
   PackedKind kind = PackedKind::kQ4;
-  std::int32_t zero = 0; // 128 for every kind whose quants are not small
+  std::int32_t zero = 0;               // 128 for every kind whose quants are not small
   const std::uint8_t *table = nullptr; // [16]
   std::int64_t n = 0, k = 0;
 

@@ -27,7 +27,8 @@ std::int64_t QuantRows::bytes(const PackedKernels &kernels, std::int64_t rows, c
   return (rows + kernels.panel_rows - 1) / kernels.panel_rows * full.all();
 }
 
-QuantRows::QuantRows(const PackedKernels &kernels, std::int64_t rows, const PackedMatrix &form, std::byte *memory) noexcept
+QuantRows::QuantRows(const PackedKernels &kernels, std::int64_t rows, const PackedMatrix &form,
+                     std::byte *memory) noexcept
     : kernels_(&kernels), rows_(rows), panel_rows_(kernels.panel_rows), units_(form.units()),
       group_(layout_of(form.kind).group), bias_(layout_of(form.kind).bias()), zero_(form.zero), memory_(memory) {}
 
@@ -52,7 +53,8 @@ void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, s
 }
 
 std::int64_t tile_scratch(std::int64_t rows) noexcept {
-  constexpr std::int64_t kWideFloats = kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
+  constexpr std::int64_t kWideFloats =
+      kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
   return rows * kPackedTile + kWideFloats;
 }
 

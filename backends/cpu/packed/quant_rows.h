@@ -35,7 +35,8 @@ private:
 // out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch(rows) of them.
 // Rows [first, first + rows) of x, first a multiple of panel_rows.
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
-                    const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out, std::int64_t ldo);
+                    const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
+                    std::int64_t ldo);
 std::int64_t tile_scratch(std::int64_t rows) noexcept;
 
 } // namespace abyssal::cpu
