@@ -1,13 +1,10 @@
 #include "engine/loaded_model.h"
 
-#include "base/mapped_file.h"
 #include "base/status.h"
-#include "engine/text_parts.h"
+#include "engine/checkpoint.h"
 #include "weights/memory_source.h"
-#include "weights/safetensors.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 
 namespace abyssal {
@@ -36,20 +33,6 @@ std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &opt
   if (asked > std::uint64_t{std::numeric_limits<std::int32_t>::max()} - ABK_BLOCK_TOKENS)
     fail(ABY_ERROR_INVALID_ARGUMENT, "cache_tokens is ", asked, "; at most 2^31 - 65 tokens are supported");
   return (asked + ABK_BLOCK_TOKENS - 1) / ABK_BLOCK_TOKENS * ABK_BLOCK_TOKENS;
-}
-
-ModelConfig read_config(const std::string &folder) {
-  const std::filesystem::path base(folder);
-  if (!std::filesystem::exists(base))
-    fail(ABY_ERROR_NOT_FOUND, folder, ": there is no such file or folder");
-  if (!std::filesystem::is_directory(base))
-    fail(ABY_ERROR_UNSUPPORTED, folder, ": is a file; expected a checkpoint's folder with config.json and *.safetensors");
-  const std::string file = (base / "config.json").string();
-  ModelConfig config = parse_config(read_text_file(file), file);
-  const std::string generation = (base / "generation_config.json").string();
-  if (std::filesystem::exists(generation))
-    parse_generation_config(config, read_text_file(generation), generation);
-  return config;
 }
 
 void report(const ModelOptions &options, aby_stage stage, std::uint64_t done, std::uint64_t total) {
@@ -85,20 +68,19 @@ Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, con
 } // namespace
 
 ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out) {
-  config_out = read_config(path);
-  const auto source = open_safetensors_folder(path);
+  const Checkpoint checkpoint = open_checkpoint(path);
   const DevicePtr device = device_of(options);
-  return make_plan(config_out, *source, device, options, make_workspace(device, config_out, options));
+  config_out = checkpoint.config;
+  return make_plan(config_out, *checkpoint.source, device, options, make_workspace(device, config_out, options));
 }
 
 std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &options) {
   report(options, ABY_STAGE_READ, 0, 1);
-  ModelConfig config = read_config(path);
-  const auto source = open_safetensors_folder(path);
-  TextParts text = read_text_parts(options.tokenizer.empty() ? path : options.tokenizer, !options.tokenizer.empty());
+  Checkpoint checkpoint = open_checkpoint(path);
+  TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer, true);
   report(options, ABY_STAGE_READ, 1, 1);
-  std::shared_ptr<LoadedModel> model(
-      new LoadedModel(std::move(config), source, options, device_of(options), std::move(text)));
+  std::shared_ptr<LoadedModel> model(new LoadedModel(std::move(checkpoint.config), std::move(checkpoint.source), options,
+                                                     device_of(options), std::move(text)));
   model->load(options);
   return model;
 }

@@ -10,6 +10,8 @@
 
 namespace abyssal {
 
+class ConfigFields;
+
 enum class Attention { kMla, kGqa };
 
 enum class RopeScaling { kNone, kLinear, kYarn, kLlama3 };
@@ -22,6 +24,7 @@ struct RopeConfig {
   double beta_fast = 32, beta_slow = 1;  // yarn
   double mscale = 1, mscale_all_dim = 0; // yarn
   double low_freq_factor = 1, high_freq_factor = 4; // llama3
+  std::vector<float> frequency_divisors = {}; // one per frequency, or none: how GGUF files store llama3's scaling
 };
 
 struct Fp8Config { // quantization_config
@@ -73,6 +76,7 @@ struct ModelConfig {
 // Parses the text of config.json. origin names it in messages. Throws FORMAT (invalid JSON, absurd or contradictory
 // numbers, each named) or UNSUPPORTED (an architecture or feature this library does not run, named).
 ModelConfig parse_config(const std::string &json, const std::string &origin);
+ModelConfig parse_config(const ConfigFields &fields);
 
 // Merges generation_config.json: sampling defaults, eos and bos ids.
 void parse_generation_config(ModelConfig &config, const std::string &json, const std::string &origin);

@@ -71,6 +71,8 @@ Rope::Rope(const ModelConfig &config) {
     scale_llama3(frequency, rope);
     break;
   }
+  for (std::size_t i = 0; i < rope.frequency_divisors.size() && i < frequency.size(); ++i)
+    frequency[i] /= double{rope.frequency_divisors[i]};
   score_scale_ = static_cast<float>(score);
   inverse_frequency_.assign(frequency.begin(), frequency.end());
 }

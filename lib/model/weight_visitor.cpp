@@ -37,10 +37,15 @@ const TensorView &WeightReader::checked(const WeightSpec &spec, const std::strin
   if (view->shape != shape)
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has shape ", shape_text(view->shape),
          "; the config asks for ", shape_text(shape));
+  if (view->dtype == ABY_DTYPE_AUTO)
+    fail(ABY_ERROR_UNSUPPORTED, "tensor ", name, " (", source_.origin(name), ") is stored in a type that is not supported");
   const bool fp8_allowed = spec.use == ABK_USE_MATRIX || spec.use == ABK_USE_MLA_KV_B;
-  if (!is_weight_dtype(view->dtype) || (view->dtype == ABY_DTYPE_F8_E4M3 && !fp8_allowed))
+  const bool blocks_allowed = spec.use != ABK_USE_VECTOR;
+  if (!is_weight_dtype(view->dtype) || (view->dtype == ABY_DTYPE_F8_E4M3 && !fp8_allowed) ||
+      (is_block_format(view->dtype) && !blocks_allowed))
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view->dtype),
-         "; expected ", fp8_allowed ? "f32, f16, bf16 or f8_e4m3" : "f32, f16 or bf16");
+         "; expected f32, f16", fp8_allowed ? ", bf16, f8_e4m3" : blocks_allowed ? ", bf16" : " or bf16",
+         blocks_allowed ? " or a block format" : "");
   return *view;
 }
 
@@ -74,7 +79,9 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
       fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view.dtype), "; ",
            spec.names.front(), " beside it has ", dtype_name(first.dtype));
     prepared.data.push_back(view.data);
-    prepared.file_bytes += view.bytes;
+    const TensorSource::Stored stored = source_.stored(name);
+    prepared.file_bytes += stored.bytes;
+    totals_.dtypes.insert(stored.dtypes.begin(), stored.dtypes.end());
     stays = stays && source_.stays_in_place(name);
     if (!scaled)
       continue;
@@ -107,7 +114,6 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   const auto elements = static_cast<std::uint64_t>(spec.n * spec.k * desc.count);
   totals_.parameters += elements;
   totals_.file_bytes += prepared.file_bytes;
-  totals_.dtypes.insert(first.dtype);
   if (spec.outer)
     totals_.outer_parameters += elements;
   if (desc.count > 1)
@@ -130,14 +136,23 @@ bool WeightLoader::touched(const WeightSpec &spec) const {
   });
 }
 
+// Tensors that are made live only until the backend has taken them over: one weight at a time.
+WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) const {
+  std::vector<std::vector<std::byte>> made;
+  for (std::size_t i = 0; i < spec.names.size(); ++i) {
+    if (prepared.data[i] != nullptr)
+      continue;
+    made.push_back(source().make(spec.names[i]));
+    prepared.data[i] = made.back().data();
+  }
+  return std::make_shared<const Weight>(device(), prepared.desc);
+}
+
 WeightPtr WeightLoader::take(const WeightSpec &spec) {
-  const Prepared prepared = prepare(spec);
+  Prepared prepared = prepare(spec);
   WeightPtr &slot = loaded_[spec.names.front()];
   const auto old = reuse_.find(spec.names.front());
-  if (old != reuse_.end() && !touched(spec))
-    slot = old->second;
-  else
-    slot = std::make_shared<const Weight>(device(), prepared.desc);
+  slot = old != reuse_.end() && !touched(spec) ? old->second : create(spec, prepared);
   done_ += prepared.file_bytes;
   if (progress_)
     progress_(done_);

@@ -63,6 +63,7 @@ protected:
   };
   Prepared prepare(const WeightSpec &spec);
   const DevicePtr &device() const noexcept { return device_; }
+  const TensorSource &source() const noexcept { return source_; }
 
 private:
   const TensorView &checked(const WeightSpec &spec, const std::string &name) const;
@@ -95,6 +96,7 @@ public:
 
 private:
   bool touched(const WeightSpec &spec) const;
+  WeightPtr create(const WeightSpec &spec, Prepared &prepared) const;
   Progress progress_;
   WeightMap reuse_, loaded_;
   std::set<std::string> changed_;

@@ -70,6 +70,11 @@ public:
       all.push_back(name);
     return all;
   }
+  std::vector<std::byte> make(const std::string &name) const override { return from_.at(name)->make(name); }
+  Stored stored(const std::string &name) const override {
+    const auto found = from_.find(name);
+    return found == from_.end() ? Stored{} : found->second->stored(name);
+  }
   std::string origin(const std::string &name) const override {
     const auto found = from_.find(name);
     return found == from_.end() ? "nowhere" : found->second->origin(name);
