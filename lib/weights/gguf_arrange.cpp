@@ -11,7 +11,7 @@ namespace {
 // Elements [first, first + count) as float32, count whole blocks.
 void widen(const TensorView &view, std::int64_t first, std::int64_t count, float *out) {
   if (is_block_format(view.dtype))
-    return dequantize(view.dtype, view.data, first, count, out);
+    return dequantise(view.dtype, view.data, first, count, out);
   for (std::int64_t i = 0; i < count; ++i)
     out[i] = load_as_float(view.data, view.dtype, static_cast<std::size_t>(first + i));
 }
