@@ -134,7 +134,7 @@ class Model:
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
     ) -> "Model":
-        """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json).
+        """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
         activations: "f32", or "bf16": faster on processors that multiply it, within 1e-2.
