@@ -128,7 +128,7 @@ typedef struct aby_tensor {
   aby_dtype dtype;
   const char *name; /**< As the published checkpoints name it, e.g. "model.norm.weight". */
   const void *data;
-  uint64_t bytes; /**< Size of data: must equal the elements times their size, or the rows times their blocks' size. */
+  uint64_t bytes; /**< Size of data: must equal the elements, or the blocks of all rows, times their size. */
   uint32_t rank;  /**< 1 to ABY_MAX_RANK. */
   uint32_t reserved;
   int64_t shape[ABY_MAX_RANK];
@@ -236,7 +236,8 @@ typedef struct aby_model_options {
   uint32_t absorb_below; /**< MLA attention runs in its absorbed form for sequences that bring fewer new tokens than
                               this, un-absorbed otherwise; 0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
   uint32_t mtp;          /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
-  const char *tokenizer; /**< Folder with tokenizer.json and tokenizer_config.json; NULL: the checkpoint's own. */
+  const char *tokenizer; /**< Folder with tokenizer.json and tokenizer_config.json; NULL: the checkpoint's own, which
+                              for GGUF is in the file. */
   aby_progress_fn progress; /**< May be NULL. */
   void *progress_context;
 } aby_model_options;
@@ -263,14 +264,19 @@ typedef struct aby_model_plan {
 /** Fills *out with zeros and struct_size. Since 0.1. */
 ABY_API aby_status aby_model_plan_init(aby_model_plan *out, size_t struct_size);
 
-/** Reads config and tensor headers of the checkpoint at path, checks that every tensor is there with the right shape,
+/** Reads config and tensor headers of the checkpoint at path (see aby_model_open), checks that every tensor is there with the right shape,
  *  and says what opening it would need. options may be NULL. Errors as aby_model_open. Since 0.1. */
 ABY_API aby_status aby_model_plan_get(aby_model_plan *out, const char *path, const aby_model_options *options);
 
-/** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json). options may be NULL.
- *  A folder without tokenizer.json opens; text functions then return ABY_ERROR_STATE.
- *  ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names file, tensor and offset),
- *  ABY_ERROR_UNSUPPORTED (architecture), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
+/** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF model: its file, any
+ *  one of its parts (NAME-00001-of-00003.gguf; the others lie beside it), or a folder that holds one GGUF model and no
+ *  config.json. options may be NULL.
+ *  Of GGUF, versions 2 and 3 are read, little-endian, of the architectures deepseek2, qwen2 and llama, with tensors of
+ *  the types in aby_dtype and a byte-level BPE. Tensors are read where they are in the mapped file, but for two kinds
+ *  that are stored in another arrangement: kv_b_proj in halves is kept in F32, and q_proj and k_proj of llama are copied.
+ *  A checkpoint without a tokenizer opens; text functions then return ABY_ERROR_STATE.
+ *  ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names file, key or tensor, and offset),
+ *  ABY_ERROR_UNSUPPORTED (architecture, type, tokenizer; named), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
 ABY_API aby_status aby_model_open(aby_model **out, const char *path, const aby_model_options *options);
 
 /** Opens a model from arrays in memory. config_json is the text of a config.json; tensors are copied.
@@ -290,7 +296,7 @@ typedef struct aby_model_info {
   uint32_t layers;          /**< num_hidden_layers. */
   const char *architecture; /**< model_type of the config: "deepseek_v3", "qwen2", ... */
   const char *attention;    /**< "mla" or "gqa". */
-  const char *weight_types; /**< Types of the stored weights, such as "f8_e4m3 bf16 f32". */
+  const char *weight_types; /**< Types of the stored weights, such as "f32 bf16 f8_e4m3" or "f32 q4_k q6_k". */
   uint32_t hidden_size;
   uint32_t vocab_size;
   uint32_t heads;
@@ -322,7 +328,8 @@ ABY_API aby_status aby_model_info_init(aby_model_info *out, size_t struct_size);
 /** Describes a model. Since 0.1. */
 ABY_API aby_status aby_model_info_get(aby_model_info *out, const aby_model *model);
 
-/** The tokens that end a reply (eos_token_id of generation_config.json or config.json). Since 0.1. */
+/** The tokens that end a reply: eos_token_id of generation_config.json or config.json; of GGUF, tokenizer.ggml's
+ *  eos_token_id and eot_token_id. Since 0.1. */
 ABY_API aby_status aby_model_eos_tokens(int32_t *out, size_t capacity, size_t *out_count, const aby_model *model);
 
 /** The device that the model runs on; a new reference, to be destroyed by the caller. Since 0.1. */

@@ -54,7 +54,7 @@ Checkpoint open_checkpoint(const std::string &path) {
 }
 
 TextParts read_text_parts(const Checkpoint &checkpoint) {
-  return checkpoint.gguf ? TextParts{} : read_text_parts(checkpoint.path, false);
+  return checkpoint.gguf ? read_text_parts(checkpoint.gguf->metadata()) : read_text_parts(checkpoint.path, false);
 }
 
 } // namespace abyssal

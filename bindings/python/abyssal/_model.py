@@ -134,7 +134,7 @@ class Model:
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
     ) -> "Model":
-        """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json).
+        """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
         activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
