@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ABK_VERSION 1u
+#define ABK_VERSION 2u
 
 /* Tokens in one block of the paged cache. */
 #define ABK_BLOCK_TOKENS 64
@@ -182,6 +182,10 @@ typedef struct abk_mla_attend_args {
   int32_t heads, qk_nope, rope_dim, kv_lora, v_dim;
   abk_rows q;             /* [t, heads * (nope + rope)] */
   const abk_weight *kv_b; /* ABK_USE_MLA_KV_B */
+  /* The same in the halves that the absorbed form multiplies with, of checkpoints that store them: W_uk^T and W_uv of each
+     head, count = heads. Both or neither (NULL); a backend may use kv_b for everything. */
+  const abk_weight *k_b; /* [kv_lora, qk_nope] each, or NULL */
+  const abk_weight *v_b; /* [v_dim, kv_lora] each, or NULL */
   abk_span cache;
   aby_dtype cache_dtype;
   float scale; /* of the scores, YaRN's factor included */

@@ -23,8 +23,19 @@ aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
   return options.activations == ABY_DTYPE_AUTO ? ABY_DTYPE_F32 : options.activations;
 }
 
-aby_dtype cache_dtype_of(const ModelOptions &options) noexcept {
-  return options.cache_dtype == ABY_DTYPE_AUTO ? row_dtype_of(options) : options.cache_dtype;
+// The options with the cache's type settled: left open, quantised weights, whose products round activations anyway, have
+// cached rows in bfloat16, others in the type of the activations.
+ModelOptions settled(ModelOptions options, const TensorSource &source) {
+  if (options.cache_dtype != ABY_DTYPE_AUTO)
+    return options;
+  const auto quantised = [&](const std::string &name) {
+    const auto dtypes = source.stored(name).dtypes;
+    return std::any_of(dtypes.begin(), dtypes.end(), is_block_format);
+  };
+  const auto names = source.names();
+  const bool rounds = options.activations == ABY_DTYPE_AUTO && std::any_of(names.begin(), names.end(), quantised);
+  options.cache_dtype = rounds ? ABY_DTYPE_BF16 : row_dtype_of(options);
+  return options;
 }
 
 std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options) {
@@ -50,7 +61,7 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
   if (config.n_routed_experts > 0)
     plan.active_parameters -= plan.totals.routed_parameters / static_cast<std::uint64_t>(config.n_routed_experts) *
                               static_cast<std::uint64_t>(config.n_routed_experts - config.num_experts_per_tok);
-  plan.cache_bytes_per_token = cache_bytes_per_token(config, cache_dtype_of(options), options.mtp);
+  plan.cache_bytes_per_token = cache_bytes_per_token(config, options.cache_dtype, options.mtp);
   plan.cache_tokens = cache_tokens_of(config, options);
   WorkspaceSize size;
   size.rows = kPlannedRows;
@@ -67,16 +78,18 @@ Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, con
 
 } // namespace
 
-ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out) {
+ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &given, ModelConfig &config_out) {
   const Checkpoint checkpoint = open_checkpoint(path);
+  const ModelOptions options = settled(given, *checkpoint.source);
   const DevicePtr device = device_of(options);
   config_out = checkpoint.config;
   return make_plan(config_out, *checkpoint.source, device, options, make_workspace(device, config_out, options));
 }
 
-std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &options) {
-  report(options, ABY_STAGE_READ, 0, 1);
+std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &given) {
+  report(given, ABY_STAGE_READ, 0, 1);
   Checkpoint checkpoint = open_checkpoint(path);
+  const ModelOptions options = settled(given, *checkpoint.source);
   TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer, true);
   report(options, ABY_STAGE_READ, 1, 1);
   std::shared_ptr<LoadedModel> model(new LoadedModel(std::move(checkpoint.config), std::move(checkpoint.source), options,
@@ -87,8 +100,9 @@ std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const Mo
 
 std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config_json,
                                                        std::shared_ptr<const TensorSource> source,
-                                                       const ModelOptions &options) {
-  report(options, ABY_STAGE_READ, 0, 1);
+                                                       const ModelOptions &given) {
+  report(given, ABY_STAGE_READ, 0, 1);
+  const ModelOptions options = settled(given, *source);
   ModelConfig config = parse_config(config_json, "config_json");
   TextParts text;
   if (!options.tokenizer.empty())
@@ -105,7 +119,7 @@ LoadedModel::LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource>
     : config_(std::move(config)), source_(std::move(source)), device_(std::move(device)), text_(std::move(text)),
       mtp_(options.mtp), absorb_below_(options.absorb_below), arithmetic_(options.activations), rope_(config_),
       workspace_(make_workspace(device_, config_, options)),
-      cache_(device_, config_, cache_dtype_of(options),
+      cache_(device_, config_, options.cache_dtype,
              static_cast<std::int32_t>(cache_tokens_of(config_, options) / ABK_BLOCK_TOKENS), options.mtp) {}
 
 void LoadedModel::load(const ModelOptions &options) {

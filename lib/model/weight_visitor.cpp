@@ -8,10 +8,10 @@ namespace abyssal {
 
 namespace {
 
-// The arithmetic of products with a stored type, when `activations` were asked for: AUTO leaves room for rounding them
+// The arithmetic of products with a weight, when `activations` were asked for: AUTO leaves room for rounding them
 // only where the weight itself is quantised.
-aby_dtype compute_of(aby_dtype activations, aby_dtype stored) noexcept {
-  if (activations != ABY_DTYPE_F32 && is_block_format(stored))
+aby_dtype compute_of(aby_dtype activations, bool quantised) noexcept {
+  if (activations != ABY_DTYPE_F32 && quantised)
     return ABY_DTYPE_I8;
   return activations == ABY_DTYPE_BF16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
 }
@@ -71,7 +71,7 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   Prepared prepared;
   const TensorView &first = checked(spec, spec.names.front());
   const bool scaled = first.dtype == ABY_DTYPE_F8_E4M3;
-  bool stays = true;
+  bool stays = true, quantised = false;
   aby_dtype scale_dtype = ABY_DTYPE_AUTO;
   for (const std::string &name : spec.names) {
     const TensorView &view = checked(spec, name);
@@ -82,6 +82,7 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
     const TensorSource::Stored stored = source_.stored(name);
     prepared.file_bytes += stored.bytes;
     totals_.dtypes.insert(stored.dtypes.begin(), stored.dtypes.end());
+    quantised = quantised || std::any_of(stored.dtypes.begin(), stored.dtypes.end(), is_block_format);
     stays = stays && source_.stays_in_place(name);
     if (!scaled)
       continue;
@@ -106,12 +107,16 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   desc.block_n = scaled ? block_n_ : 0;
   desc.block_k = scaled ? block_k_ : 0;
   desc.borrowed = stays ? 1 : 0;
-  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_of(activations_, first.dtype);
+  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_of(activations_, quantised);
   desc.heads = spec.heads;
   desc.qk_nope = spec.qk_nope;
   desc.v_dim = spec.v_dim;
 
   const auto elements = static_cast<std::uint64_t>(spec.n * spec.k * desc.count);
+  if (spec.repeated) {
+    prepared.file_bytes = 0;
+    return prepared;
+  }
   totals_.parameters += elements;
   totals_.file_bytes += prepared.file_bytes;
   if (spec.outer)
@@ -145,7 +150,13 @@ WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) const
     made.push_back(source().make(spec.names[i]));
     prepared.data[i] = made.back().data();
   }
-  return std::make_shared<const Weight>(device(), prepared.desc);
+  auto weight = std::make_shared<const Weight>(device(), prepared.desc);
+  // What was copied need not stay in memory twice.
+  abk_weight_size size{};
+  device()->check(device()->api().weight_size(device()->handle(), &prepared.desc, &size), spec.names.front().c_str());
+  for (std::size_t i = 0; size.borrowed_bytes == 0 && i < spec.names.size(); ++i)
+    source().release(spec.names[i]);
+  return weight;
 }
 
 WeightPtr WeightLoader::take(const WeightSpec &spec) {

@@ -21,6 +21,7 @@ struct WeightSpec {
   std::int64_t k = 1; // 1 for vectors
   bool precise = false; // always multiplied in float32 (router)
   bool outer = false;   // embedding or head: not among the active parameters
+  bool repeated = false; // what another weight holds already, in another arrangement: not counted
   std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B
 };
 
@@ -31,6 +32,8 @@ public:
   virtual WeightPtr take(const WeightSpec &spec) = 0;
   // Whether the checkpoint has a tensor (for optional ones).
   virtual bool has(const std::string &name) const = 0;
+  // Whether kv_b_proj is of use in halves: where products may be quantised.
+  virtual bool takes_halves() const = 0;
 };
 
 struct WeightTotals {
@@ -52,6 +55,7 @@ public:
 
   WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
   bool has(const std::string &name) const override { return source_.find(name) != nullptr; }
+  bool takes_halves() const override { return activations_ != ABY_DTYPE_F32; }
   const WeightTotals &totals() const noexcept { return totals_; }
 
 protected:

@@ -27,6 +27,7 @@ public:
   const std::string &path() const noexcept { return file_->path(); }
   const GgufMetadata &metadata() const noexcept { return *metadata_; }
   const std::vector<GgufTensor> &tensors() const noexcept { return tensors_; } // in the file's order
+  void release(const GgufTensor &tensor) const noexcept { file_->release(tensor.view.data, tensor.view.bytes); }
 
 private:
   explicit GgufFile(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {}

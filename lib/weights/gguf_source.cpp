@@ -71,6 +71,15 @@ public:
       return place_of(tensor.stored, tensor.offset);
     return place_of(tensor.stored, tensor.offset) + ", and " + place_of(tensor.values, tensor.values.tensor->offset);
   }
+  void release(const std::string &name) const noexcept override {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end())
+      return;
+    for (const Located &at : {found->second.stored, found->second.values}) {
+      if (at.tensor != nullptr)
+        at.file->release(*at.tensor);
+    }
+  }
   bool stays_in_place(const std::string &name) const noexcept override {
     const TensorView *view = find(name);
     return view != nullptr && view->data != nullptr &&
@@ -145,6 +154,12 @@ private:
       refuse(at, "expected [experts, outputs, inputs]");
     if (stack.shape[0] > kMostExperts)
       refuse(at, concat("expected at most ", kMostExperts, " experts"));
+    add_stack(at, pattern);
+  }
+
+  // Each matrix of a stack, in place, under its number.
+  void add_stack(const Located &at, const std::string &pattern) {
+    const TensorView &stack = at.tensor->view;
     const auto count = static_cast<std::uint64_t>(stack.shape[0]);
     const std::uint64_t bytes = stack.bytes / count;
     const std::size_t gap = pattern.find("{}");
@@ -180,6 +195,14 @@ private:
     TensorView view{ABY_DTYPE_F32, {k[0] * (k[2] + v[1]), k[1]}, nullptr, 0};
     view.bytes = static_cast<std::uint64_t>(view.elements()) * sizeof(float);
     insert(name, {std::move(view), keys, keys.tensor->offset, values});
+    // And as they are, a head to a matrix: self_attn.k_b_proj.HEAD, self_attn.v_b_proj.HEAD.
+    add_stack(keys, half_name(name, "k_b_proj.{}"));
+    add_stack(values, half_name(name, "v_b_proj.{}"));
+  }
+
+  static std::string half_name(std::string name, const char *half) {
+    constexpr const char *kWhole = "kv_b_proj";
+    return name.replace(name.find(kWhole), std::string_view(kWhole).size(), half);
   }
 
   std::shared_ptr<const GgufModel> model_;

@@ -59,6 +59,11 @@ public:
     for (const std::string &name : source->names())
       from_.insert_or_assign(name, layered != nullptr ? layered->from_.at(name) : source);
   }
+  void replace_all(const std::shared_ptr<const TensorSource> &source) {
+    for (const std::string &name : source->names())
+      forget_halves(name);
+    add_all(source);
+  }
 
   const TensorView *find(const std::string &name) const override {
     const auto found = from_.find(name);
@@ -71,6 +76,10 @@ public:
     return all;
   }
   std::vector<std::byte> make(const std::string &name) const override { return from_.at(name)->make(name); }
+  void release(const std::string &name) const noexcept override {
+    if (const auto found = from_.find(name); found != from_.end())
+      found->second->release(name);
+  }
   Stored stored(const std::string &name) const override {
     const auto found = from_.find(name);
     return found == from_.end() ? Stored{} : found->second->stored(name);
@@ -85,6 +94,17 @@ public:
   }
 
 private:
+  // A kv_b_proj that is replaced leaves its halves behind: they are not of the same weights any more.
+  void forget_halves(const std::string &name) {
+    constexpr std::string_view kWhole = "kv_b_proj.weight";
+    if (!name.ends_with(kWhole))
+      return;
+    const std::string layer = name.substr(0, name.size() - kWhole.size());
+    const auto is_half = [&](const auto &entry) {
+      return entry.first.starts_with(layer + "k_b_proj.") || entry.first.starts_with(layer + "v_b_proj.");
+    };
+    std::erase_if(from_, is_half);
+  }
   std::map<std::string, std::shared_ptr<const TensorSource>> from_; // never an OverlaySource
 };
 
@@ -133,7 +153,7 @@ std::shared_ptr<const TensorSource> overlay(const std::shared_ptr<const TensorSo
                                             const std::shared_ptr<const TensorSource> &replacements) {
   auto source = std::make_shared<OverlaySource>();
   source->add_all(base);
-  source->add_all(replacements);
+  source->replace_all(replacements);
   return source;
 }
 

@@ -39,6 +39,9 @@ public:
     return view == nullptr ? Stored{} : Stored{view->bytes, {view->dtype}};
   }
 
+  // The bytes of a tensor are not needed soon, so that mapped memory can be given back.
+  virtual void release(const std::string &) const noexcept {}
+
   // True when the bytes stay in place, unchanged, as long as the source lives, and are aligned to their element.
   virtual bool stays_in_place(const std::string &name) const noexcept = 0;
 };

@@ -4,6 +4,7 @@
 // that no sum crosses a task and the result does not depend on the thread count.
 #include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/flash.h"
+#include "backends/cpu/attention/latent_attention.h"
 #include "backends/cpu/attention/rows.h"
 #include "backends/cpu/cpu_ops.h"
 
@@ -182,7 +183,9 @@ struct Task {
   std::int64_t head, heads;
 };
 
-std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below) {
+// Rows that run absorbed go to `latent` where that is not null.
+std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below,
+                             std::vector<LatentRow> *latent) {
   std::vector<Task> tasks;
   for (std::int32_t i = 0; i < batch.sequences; ++i) {
     const std::int64_t fresh = batch.new_tokens(i), row0 = batch.row_begin[static_cast<std::size_t>(i)];
@@ -192,6 +195,10 @@ std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::ui
       continue;
     }
     for (std::int64_t t = 0; t < fresh; ++t) {
+      if (latent != nullptr) {
+        latent->push_back({row0 + t, i});
+        continue;
+      }
       for (std::int64_t h = 0; h < heads; h += kHeadsPerTask)
         tasks.push_back({i, row0 + t, h, std::min(kHeadsPerTask, heads - h)});
     }
@@ -205,7 +212,11 @@ void mla_attend(CpuDevice &device, const HostBatch &batch, const abk_mla_attend_
   const MlaAttendCall call = check_mla_attend(batch, args);
   const MlaAttend op{device,    device.kernels(), batch, call, CpuWeight::of(call.kv_b).matrix(), MlaSizes(args),
                      args.scale};
-  const std::vector<Task> tasks = make_tasks(batch, args.heads, args.absorb_below);
+  std::vector<LatentRow> latent;
+  const std::vector<Task> tasks =
+      make_tasks(batch, args.heads, args.absorb_below, LatentAttention::takes(device, call, args) ? &latent : nullptr);
+  if (!latent.empty())
+    LatentAttention(device, batch, call, args, std::move(latent)).run();
   device.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
     const Task &task = tasks[static_cast<std::size_t>(i)];
     if (task.row < 0)

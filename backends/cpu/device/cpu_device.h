@@ -65,6 +65,7 @@ public:
 
   // Scratch of an op as a whole, used by the one op that runs at a time.
   Scratch &op_scratch() noexcept { return op_scratch_; }
+  Scratch &second_scratch() noexcept { return second_scratch_; } // where one is not enough
 
   static CpuDevice *from(abk_device *handle) noexcept { return reinterpret_cast<CpuDevice *>(handle); }
   static CpuDevice &of(abk_stream *stream) noexcept { return *reinterpret_cast<CpuDevice *>(stream); }
@@ -75,7 +76,7 @@ private:
   const PackedKernels *packed_kernels_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  Scratch op_scratch_;
+  Scratch op_scratch_, second_scratch_;
   std::string name_, isa_text_;
 };
 

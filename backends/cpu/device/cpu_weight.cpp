@@ -23,6 +23,12 @@ std::vector<float> widened_vector(const abk_weight_desc &desc) {
   return widened(copy.data(), desc.dtype, desc.n);
 }
 
+// kv_b is widened again and again for the queries: where rounding is allowed it is kept in bfloat16.
+bool kept_as_bf16(const abk_weight_desc &desc) {
+  return desc.use == ABK_USE_MLA_KV_B && desc.compute != ABY_DTYPE_F32 &&
+         (desc.dtype == ABY_DTYPE_F32 || is_block_format(desc.dtype));
+}
+
 // How a weight is packed; nothing where it is not.
 std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
   if (desc.use != ABK_USE_MATRIX || desc.compute != ABY_DTYPE_I8)
@@ -43,6 +49,8 @@ abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
     return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0};
   if (const auto form = form_of(desc))
     return {static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count), 0};
+  if (kept_as_bf16(desc))
+    return {static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t), 0};
   abk_weight_size size{};
   for (std::int64_t i = 0; i < desc.count; ++i) {
     size.bytes += matrix_bytes(desc);
@@ -65,6 +73,10 @@ CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeigh
     pack(device, desc, *form);
     return;
   }
+  if (kept_as_bf16(desc)) {
+    keep_as_bf16(device, desc);
+    return;
+  }
   for (std::int64_t i = 0; i < desc.count; ++i) {
     MatrixView view{desc.data[i], desc.dtype, desc.n, desc.k};
     if (!reads_in_place(desc, desc.data[i], desc.dtype)) {
@@ -84,6 +96,26 @@ CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeigh
     }
     matrices_.push_back(view);
   }
+}
+
+void CpuWeight::keep_as_bf16(CpuDevice &device, const abk_weight_desc &desc) {
+  // Stored floats may lie at any address.
+  std::vector<std::byte> aligned;
+  const void *data = desc.data[0];
+  if (!is_block_format(desc.dtype) && reinterpret_cast<std::uintptr_t>(data) % sizeof(float) != 0) {
+    const auto *from = static_cast<const std::byte *>(data);
+    aligned.assign(from, from + matrix_bytes(desc));
+    data = aligned.data();
+  }
+  const MatrixView stored{data, desc.dtype, desc.n, desc.k};
+  copies_.emplace_back(static_cast<std::size_t>(desc.n * desc.k) * sizeof(std::uint16_t));
+  auto *to = reinterpret_cast<std::uint16_t *>(copies_.back().data());
+  device.run(desc.n, [&](std::int64_t row, Worker &worker) {
+    float *wide = worker.sums.take<float>(desc.k);
+    device.kernels().widen_row(stored, row, wide);
+    device.kernels().f32_to_bf16(wide, to + row * desc.k, desc.k);
+  });
+  matrices_.push_back({to, ABY_DTYPE_BF16, desc.n, desc.k});
 }
 
 void CpuWeight::pack(CpuDevice &device, const abk_weight_desc &desc, const PackedMatrix &form) {

@@ -33,6 +33,7 @@ public:
   const float *vector() const noexcept { return vector_.data(); }
 
 private:
+  void keep_as_bf16(CpuDevice &device, const abk_weight_desc &desc);
   void pack(CpuDevice &device, const abk_weight_desc &desc, const PackedMatrix &form);
 
   std::vector<MatrixView> matrices_;
