@@ -116,7 +116,6 @@ TEST_CASE("mla_attend refuses bad arguments") {
   using Args = abk_mla_attend_args;
   on_every_backend([](OpDevice &device) {
     const Wrong wrong(device);
-    Random random(5);
     Args good{};
     good.heads = kHeads;
     good.qk_nope = kNope;
@@ -124,7 +123,7 @@ TEST_CASE("mla_attend refuses bad arguments") {
     good.kv_lora = kLora;
     good.v_dim = kV;
     good.q = some_rows(device, kHeads * (kNope + kRope));
-    good.kv_b = device.weight(random_kv_b(random, kHeads, kNope, kV, kLora, {}));
+    good.kv_b = device.weight(some_kv_b(kHeads, kNope, kV, kLora));
     good.cache = pool(device, kLora + kRope);
     good.cache_dtype = ABY_DTYPE_F32;
     good.scale = 1;

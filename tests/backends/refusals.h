@@ -88,16 +88,30 @@ template <typename Args, typename At> void expect_buffer(Refusals<Args> &refusal
   refusals.expect(name, [&](Args &a) { at(a).buffer = nullptr; });
 }
 
+// Small weights, copied when they are uploaded: they need not live any longer.
+inline WeightData copied(WeightData data) {
+  data.borrowed = false;
+  return data;
+}
+inline WeightData some_matrix(std::int64_t n, std::int64_t k, std::int64_t count = 1) {
+  Random random(2);
+  return copied(random_matrix(random, n, k, count, {}));
+}
+inline WeightData some_vector(std::int64_t n) {
+  Random random(3);
+  return copied(random_vector(random, n, 0, 1));
+}
+inline WeightData some_kv_b(std::int32_t heads, std::int32_t nope, std::int32_t v, std::int64_t kv_lora) {
+  Random random(4);
+  return copied(random_kv_b(random, heads, nope, v, kv_lora, {}));
+}
+
 // The weights that ops of width 8 are given in place of the right one.
 struct Wrong {
-  explicit Wrong(OpDevice &device) {
-    Random random(1);
-    matrix = device.weight(random_matrix(random, 3, 5, 1, {}));
-    stack = device.weight(random_matrix(random, 8, 8, 3, {}));
-    vector = device.weight(random_vector(random, 8, 0, 1));
-    short_vector = device.weight(random_vector(random, 7, 0, 1));
-    kv_b = device.weight(random_kv_b(random, 1, 4, 4, 8, {}));
-  }
+  explicit Wrong(OpDevice &device)
+      : matrix(device.weight(some_matrix(3, 5))), stack(device.weight(some_matrix(8, 8, 3))),
+        vector(device.weight(some_vector(8))), short_vector(device.weight(some_vector(7))),
+        kv_b(device.weight(some_kv_b(1, 4, 4, 8))) {}
   abk_weight *matrix, *stack, *vector, *short_vector, *kv_b;
 };
 
@@ -129,14 +143,6 @@ void expect_scratch_checked(OpDevice &device, Refusals<Args> &refusals, abk_scra
   refusals.expect("scratch", [&](Args &a) { a.scratch.offset += 64; });
 }
 
-inline WeightData some_matrix(std::int64_t n, std::int64_t k, std::int64_t count = 1) {
-  Random random(2);
-  return random_matrix(random, n, k, count, {});
-}
-inline WeightData some_vector(std::int64_t n) {
-  Random random(3);
-  return random_vector(random, n, 0, 1);
-}
 inline abk_rows some_rows(OpDevice &device, std::int64_t cols, std::int64_t count = 3) {
   return device.rows(Values(static_cast<std::size_t>(count * cols), 0.5), count, cols, ABY_DTYPE_F32);
 }
