@@ -21,7 +21,7 @@ aby_dtype dtype_of(const std::string &name) {
 } // namespace
 
 void ModelOptions::add(CLI::App &command, bool with_mtp) {
-  command.add_option("MODEL", path_, "folder of a checkpoint (config.json, *.safetensors, tokenizer.json), or a GGUF file")->required();
+  command.add_option("MODEL", path_, "folder with config.json, *.safetensors and tokenizer.json, or a GGUF file")->required();
   command.add_option("--backend", backend_, "backend by name, or a module by its path (default: the best there is)");
   command.add_option("--threads", threads, "worker threads (default: one per core)")->check(CLI::Range(1u, kMostThreads));
   command.add_option("--activations", activations_, "arithmetic: auto (f32; int8 for quantised weights), f32 everywhere, or bf16 in its place")

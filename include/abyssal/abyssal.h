@@ -102,8 +102,8 @@ enum {
   ABY_DTYPE_I32 = 8,
   ABY_DTYPE_I64 = 9,
 
-  /* Block formats of quantised weights in GGUF files: so many elements of a row, consecutive and a whole number of
-   * blocks, share their scales. Only weights that are stored have such a type; arrays that the library gives never do. */
+  /* Block formats of quantised weights in GGUF files: a row is a whole number of blocks, whose elements share scales.
+   * Only weights that are stored have such a type; arrays that the library gives never do. */
   ABY_DTYPE_Q4_0 = 20,   /**< 32 elements in 18 bytes. */
   ABY_DTYPE_Q4_1 = 21,   /**< 32 elements in 20 bytes. */
   ABY_DTYPE_Q5_0 = 22,   /**< 32 elements in 22 bytes. */

@@ -94,8 +94,10 @@ void copy_common(Translation &t, const TensorSource &source) {
   t.copy("vocab_size", "vocab_size");
   if (!t.has("attention.layer_norm_rms_epsilon"))
     t.refuse("attention.layer_norm_rms_epsilon", "expected a number above 0");
-  if (t.integer("nextn_predict_layers").value_or(0) != 0)
+  if (t.integer("nextn_predict_layers").value_or(0) != 0) {
     t.set("num_hidden_layers", layers_of(t));
+    t.name_field("num_hidden_layers", "block_count less " + t.key("nextn_predict_layers"));
+  }
   const TensorView *embedding = source.find("model.embed_tokens.weight");
   if (!t.has("vocab_size") && embedding != nullptr)
     t.set("vocab_size", embedding->shape.front());

@@ -32,7 +32,7 @@ std::string scale_name(const std::string &name) { return name + "_scale_inv"; }
 const TensorView &WeightReader::checked(const WeightSpec &spec, const std::string &name) const {
   const TensorView *view = source_.find(name);
   if (view == nullptr)
-    fail(ABY_ERROR_NOT_FOUND, "tensor ", name, " is missing from the checkpoint");
+    fail(ABY_ERROR_NOT_FOUND, "tensor ", name, " is missing from ", source_.title());
   const auto shape = expected_shape(spec);
   if (view->shape != shape)
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has shape ", shape_text(view->shape),
@@ -56,7 +56,7 @@ const TensorView &WeightReader::checked_scale(const WeightSpec &spec, const std:
   const std::string scales = scale_name(name);
   const TensorView *view = source_.find(scales);
   if (view == nullptr)
-    fail(ABY_ERROR_NOT_FOUND, "tensor ", scales, " is missing from the checkpoint: the block scales of ", name);
+    fail(ABY_ERROR_NOT_FOUND, "tensor ", scales, " is missing from ", source_.title(), ": the block scales of ", name);
   const std::vector<std::int64_t> shape = {blocks(spec.n, block_n_), blocks(spec.k, block_k_)};
   if (view->shape != shape)
     fail(ABY_ERROR_FORMAT, "tensor ", scales, " (", source_.origin(scales), ") has shape ", shape_text(view->shape),

@@ -26,6 +26,9 @@ public:
   // All names, sorted.
   virtual std::vector<std::string> names() const = 0;
 
+  // What the whole is called in messages: "tensor X is missing from ...".
+  virtual std::string title() const { return "the checkpoint"; }
+
   // Where a tensor is stored, for messages: "model-00001-of-00002.safetensors, offset 1234, F64".
   virtual std::string origin(const std::string &name) const = 0;
 

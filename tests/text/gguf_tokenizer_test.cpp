@@ -75,6 +75,8 @@ void refused(const std::function<void(GgufVocabulary &)> &damage, aby_status sta
 } // namespace
 
 TEST_CASE("the splits are those of the published tokenizer.json") {
+  const auto reference = read_json("text/tokenize.json");
+  REQUIRE(reference["texts"].size() > 50);
   for (const std::string name : {"deepseek-llm", "deepseek-v3", "deepseek-r1-qwen", "llama-bpe"}) {
     INFO(name);
     const auto published = Tokenizer::create(read_data("text/tiny-" + name + ".tokenizer.json"), "", name);
@@ -92,7 +94,7 @@ TEST_CASE("the splits are those of the published tokenizer.json") {
     v.merges.assign(merges.begin(), merges.end());
     const TokenizerTexts made = gguf_tokenizer_texts(v, name);
     const auto tokenizer = Tokenizer::create(made.tokenizer, made.config, name);
-    for (const auto &text : read_json("text/tokenize.json")["texts"]) {
+    for (const auto &text : reference["texts"]) {
       const auto sample = text.get<std::string>();
       INFO(sample);
       CHECK(tokenizer->encode(sample, true) == published->encode(sample, true));
