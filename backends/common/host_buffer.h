@@ -79,8 +79,8 @@ inline std::byte *check_span(abk_span span, std::uint64_t bytes, std::size_t ali
   if (buffer == nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": no buffer");
   if (span.offset > buffer->bytes || bytes > buffer->bytes - span.offset)
-    fail(ABY_ERROR_INVALID_ARGUMENT, what, ": ", bytes, " bytes at offset ", span.offset, " reach beyond the buffer of ",
-         buffer->bytes, " bytes");
+    fail(ABY_ERROR_INVALID_ARGUMENT, what, ": ", bytes, " bytes at offset ", span.offset,
+         " reach beyond the buffer of ", buffer->bytes, " bytes");
   if (span.offset % alignment != 0)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": offset ", span.offset, " is not a multiple of ", alignment);
   return buffer->data + span.offset;

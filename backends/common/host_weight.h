@@ -90,9 +90,8 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
   if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16 &&
       desc.compute != ABY_DTYPE_I8)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): compute type ", dtype_name(desc.compute));
-  if (desc.use == ABK_USE_MLA_KV_B &&
-      (desc.heads < 1 || desc.qk_nope < 1 || desc.v_dim < 1 ||
-       desc.n != std::int64_t{desc.heads} * (std::int64_t{desc.qk_nope} + desc.v_dim)))
+  if (desc.use == ABK_USE_MLA_KV_B && (desc.heads < 1 || desc.qk_nope < 1 || desc.v_dim < 1 ||
+                                       desc.n != std::int64_t{desc.heads} * (std::int64_t{desc.qk_nope} + desc.v_dim)))
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (mla kv_b): ", desc.n, " rows for ", desc.heads, " heads of ",
          desc.qk_nope, " + ", desc.v_dim);
 }
@@ -101,12 +100,12 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
 inline void check_weight_data(const abk_weight_desc &desc) {
   const bool f8 = desc.dtype == ABY_DTYPE_F8_E4M3;
   if (desc.data == nullptr || (f8 && desc.scales == nullptr))
-    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): ",
-         desc.data == nullptr ? "data" : "scales", " is NULL");
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use),
+         "): ", desc.data == nullptr ? "data" : "scales", " is NULL");
   for (std::int64_t i = 0; i < desc.count; ++i) {
     if (desc.data[i] == nullptr || (f8 && desc.scales[i] == nullptr))
-      fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): ",
-           desc.data[i] == nullptr ? "data" : "scales", " of matrix ", i, " is NULL");
+      fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use),
+           "): ", desc.data[i] == nullptr ? "data" : "scales", " of matrix ", i, " is NULL");
   }
 }
 

@@ -111,7 +111,8 @@ template <auto Op, typename Args> aby_status run_op(abk_stream *stream, const Ar
   return Memory::guard([&] { Op(CpuDevice::of(stream), check_call(stream, args)); });
 }
 
-template <auto Op, typename Args> aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
+template <auto Op, typename Args>
+aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
   return Memory::guard([&] {
     check_call(stream, args);
     Op(CpuDevice::of(stream), check_batch(batch, op_name(args)), *args);

@@ -79,7 +79,8 @@ void check_index(const aby_experts &experts, const aby_moe_experts_args &args) {
            args.index[i], "; there are ", experts.experts, " experts");
     for (std::int64_t j = i - i % args.top_k; j < i; ++j) {
       if (args.index[j] == args.index[i])
-        fail(ABY_ERROR_INVALID_ARGUMENT, "moe_experts: row ", i / args.top_k, " names expert ", args.index[i], " twice");
+        fail(ABY_ERROR_INVALID_ARGUMENT, "moe_experts: row ", i / args.top_k, " names expert ", args.index[i],
+             " twice");
     }
   }
 }

@@ -171,7 +171,8 @@ aby_status aby_mla_attend(const aby_mla *mla, const aby_mla_attend_args *raw_arg
     args.scale = given.scale;
     args.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;
     args.q = dense_rows(op.upload(given.q, bytes(rows * q_cols, sizeof(float))), q_cols);
-    const std::int64_t cached = std::int64_t{given.blocks} * ABK_BLOCK_TOKENS * (desc.kv_lora_rank + desc.qk_rope_head_dim);
+    const std::int64_t cached =
+        std::int64_t{given.blocks} * ABK_BLOCK_TOKENS * (desc.kv_lora_rank + desc.qk_rope_head_dim);
     args.cache = op.upload(given.cache, bytes(cached, dtype_size(given.cache_dtype)));
     args.out = dense_rows(op.upload(nullptr, bytes(rows * out_cols, sizeof(float))), out_cols);
     args.scratch = op.scratch(scratch_desc(desc, rows, longest, args.absorb_below));

@@ -73,7 +73,8 @@ void mxfp4(Bytes b, BlockQuants &out) noexcept { // exponent, packed
   each_of_32(b + 1, [&](int j, int q) { put(out, j, kFp4Steps[q]); });
 }
 
-void q2_k(Bytes b, BlockQuants &out) noexcept { // 16 x (4-bit scale, 4-bit minimum), 64 bytes of 2-bit values, scale, minimum
+void q2_k(Bytes b,
+          BlockQuants &out) noexcept { // 16 x (4-bit scale, 4-bit minimum), 64 bytes of 2-bit values, scale, minimum
   const float d = half_at(b + 80), least = half_at(b + 82);
   for (int s = 0; s < 16; ++s) {
     out.scale[s] = d * static_cast<float>(b[s] & 0xf);
@@ -83,7 +84,8 @@ void q2_k(Bytes b, BlockQuants &out) noexcept { // 16 x (4-bit scale, 4-bit mini
     put(out, i, b[16 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3);
 }
 
-void q3_k(Bytes b, BlockQuants &out) noexcept { // 32 bytes of third bits (clear: minus 4), 64 bytes of 2-bit values, 16 x 6-bit scale, scale
+void q3_k(Bytes b, BlockQuants &out) noexcept { // 32 bytes of third bits (clear: minus 4), 64 bytes of 2-bit values, 16
+                                                // x 6-bit scale, scale
   const float d = half_at(b + 108);
   Bytes scales = b + 96;
   for (int s = 0; s < 16; ++s) {
@@ -93,8 +95,7 @@ void q3_k(Bytes b, BlockQuants &out) noexcept { // 32 bytes of third bits (clear
   }
   for (int i = 0; i < 256; ++i) {
     const int part = i / 32;
-    put(out, i,
-        (b[32 + i / 128 * 32 + i % 32] >> (part % 4 * 2) & 3) - ((b[i % 32] >> part & 1) != 0 ? 0 : 4));
+    put(out, i, (b[32 + i / 128 * 32 + i % 32] >> (part % 4 * 2) & 3) - ((b[i % 32] >> part & 1) != 0 ? 0 : 4));
   }
 }
 
@@ -107,19 +108,23 @@ void six_bit_scales(Bytes b, BlockQuants &out) noexcept {
   }
 }
 
-void q4_k(Bytes b, BlockQuants &out) noexcept { // scale, minimum, 8 x (scale, minimum), 128 bytes packed by pairs of sub-blocks
+void q4_k(Bytes b,
+          BlockQuants &out) noexcept { // scale, minimum, 8 x (scale, minimum), 128 bytes packed by pairs of sub-blocks
   six_bit_scales(b, out);
   for (int i = 0; i < 256; ++i)
     put(out, i, b[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 0xf);
 }
 
-void q5_k(Bytes b, BlockQuants &out) noexcept { // as q4_k, with 32 bytes of fifth bits before the packed: bit s belongs to sub-block s
+void q5_k(
+    Bytes b,
+    BlockQuants &out) noexcept { // as q4_k, with 32 bytes of fifth bits before the packed: bit s belongs to sub-block s
   six_bit_scales(b, out);
   for (int i = 0; i < 256; ++i)
     put(out, i, (b[48 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 0xf) | (b[16 + i % 32] >> (i / 32) & 1) << 4);
 }
 
-void q6_k(Bytes b, BlockQuants &out) noexcept { // 128 bytes of low halves, 64 bytes of upper two bits, 16 signed scales, scale
+void q6_k(Bytes b,
+          BlockQuants &out) noexcept { // 128 bytes of low halves, 64 bytes of upper two bits, 16 signed scales, scale
   const float d = half_at(b + 208);
   for (int s = 0; s < 16; ++s)
     out.scale[s] = d * static_cast<float>(static_cast<std::int8_t>(b[192 + s]));
@@ -131,7 +136,8 @@ void q6_k(Bytes b, BlockQuants &out) noexcept { // 128 bytes of low halves, 64 b
   }
 }
 
-void iq4_xs(Bytes b, BlockQuants &out) noexcept { // scale, 8 x upper two bits of a scale, 8 x its low half, 8 x 16 bytes packed
+void iq4_xs(Bytes b,
+            BlockQuants &out) noexcept { // scale, 8 x upper two bits of a scale, 8 x its low half, 8 x 16 bytes packed
   const int upper = b[2] | b[3] << 8;
   for (int s = 0; s < 8; ++s) {
     const int low = b[4 + s / 2] >> (s % 2 * 4) & 0xf, high = upper >> (s * 2) & 3;

@@ -10,8 +10,8 @@ namespace abyssal {
 // Most elements of a block of any format; every other format's divide it.
 constexpr std::int64_t kMostBlockElements = 256;
 
-// A block taken apart: element i of group g = i / groups is scale[g] * quants[i], plus bias[g] in formats that have one.
-// Products of two stored scales are exact in float32.
+// A block taken apart: element i of group g = i / groups is scale[g] * quants[i], plus bias[g] in formats that have
+// one. Products of two stored scales are exact in float32.
 struct BlockQuants {
   std::int8_t quants[kMostBlockElements];
   float scale[16], bias[16];

@@ -23,8 +23,8 @@ aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
   return options.activations == ABY_DTYPE_AUTO ? ABY_DTYPE_F32 : options.activations;
 }
 
-// The options with the cache's type settled: left open, quantised weights, whose products round activations anyway, have
-// cached rows in bfloat16, others in the type of the activations.
+// The options with the cache's type settled: left open, quantised weights, whose products round activations anyway,
+// have cached rows in bfloat16, others in the type of the activations.
 ModelOptions settled(ModelOptions options, const TensorSource &source) {
   if (options.cache_dtype != ABY_DTYPE_AUTO)
     return options;
@@ -92,8 +92,8 @@ std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const Mo
   const ModelOptions options = settled(given, *checkpoint.source);
   TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer, true);
   report(options, ABY_STAGE_READ, 1, 1);
-  std::shared_ptr<LoadedModel> model(new LoadedModel(std::move(checkpoint.config), std::move(checkpoint.source), options,
-                                                     device_of(options), std::move(text)));
+  std::shared_ptr<LoadedModel> model(new LoadedModel(std::move(checkpoint.config), std::move(checkpoint.source),
+                                                     options, device_of(options), std::move(text)));
   model->load(options);
   return model;
 }
@@ -144,8 +144,8 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
     changed.insert(std::move(name));
   }
   const auto source = overlay(source_, replacements);
-  WeightLoader loader(device_, *source, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled,
-                      {}, weight_map_, std::move(changed));
+  WeightLoader loader(device_, *source, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled, {},
+                      weight_map_, std::move(changed));
   ModelWeights weights = visit_weights(config_, mtp_, loader);
   weights_ = std::move(weights);
   weight_map_ = std::move(loader.loaded());

@@ -37,9 +37,8 @@ struct ModelPlan {
 class LoadedModel {
 public:
   static std::shared_ptr<LoadedModel> open(const std::string &path, const ModelOptions &options);
-  static std::shared_ptr<LoadedModel> open_tensors(const std::string &config_json,
-                                                   std::shared_ptr<const TensorSource> source,
-                                                   const ModelOptions &options);
+  static std::shared_ptr<LoadedModel>
+  open_tensors(const std::string &config_json, std::shared_ptr<const TensorSource> source, const ModelOptions &options);
   // What open would need; reads headers only.
   static ModelPlan plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out);
 

@@ -44,7 +44,8 @@ public:
 
 private:
   const nlohmann::json &at(const char *name, const char *expected) const;
-  std::int32_t checked_integer(const nlohmann::json &value, const char *name, std::int64_t least, std::int64_t most) const;
+  std::int32_t checked_integer(const nlohmann::json &value, const char *name, std::int64_t least,
+                               std::int64_t most) const;
 
   nlohmann::json object_;
   std::string origin_;

@@ -147,13 +147,15 @@ LayerWeights visit_layer(const ModelConfig &c, std::int32_t index, const Scope &
 MtpWeights visit_mtp(const ModelConfig &c, const Scope &layer, const ModelWeights &main) {
   MtpWeights w;
   // Published checkpoints repeat the embedding and the head; one that does not shares the main model's.
-  w.embed = layer.has("embed_tokens.weight") ? layer.embedding("embed_tokens", c.vocab_size, c.hidden_size) : main.embed;
+  w.embed =
+      layer.has("embed_tokens.weight") ? layer.embedding("embed_tokens", c.vocab_size, c.hidden_size) : main.embed;
   w.enorm = layer.norm("enorm", c.hidden_size);
   w.hnorm = layer.norm("hnorm", c.hidden_size);
   w.eh_proj = layer.matrix("eh_proj", c.hidden_size, 2 * std::int64_t{c.hidden_size});
   w.layer = visit_layer(c, c.num_hidden_layers, layer);
   w.head_norm = layer.norm("shared_head.norm", c.hidden_size);
-  w.head = layer.has("shared_head.head.weight") ? layer.head("shared_head.head", c.vocab_size, c.hidden_size) : main.head;
+  w.head =
+      layer.has("shared_head.head.weight") ? layer.head("shared_head.head", c.vocab_size, c.hidden_size) : main.head;
   return w;
 }
 

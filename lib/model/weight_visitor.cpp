@@ -38,13 +38,17 @@ const TensorView &WeightReader::checked(const WeightSpec &spec, const std::strin
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has shape ", shape_text(view->shape),
          "; the config asks for ", shape_text(shape));
   if (view->dtype == ABY_DTYPE_AUTO)
-    fail(ABY_ERROR_UNSUPPORTED, "tensor ", name, " (", source_.origin(name), ") is stored in a type that is not supported");
+    fail(ABY_ERROR_UNSUPPORTED, "tensor ", name, " (", source_.origin(name),
+         ") is stored in a type that is not supported");
   const bool fp8_allowed = spec.use == ABK_USE_MATRIX || spec.use == ABK_USE_MLA_KV_B;
   const bool blocks_allowed = spec.use != ABK_USE_VECTOR;
   if (!is_weight_dtype(view->dtype) || (view->dtype == ABY_DTYPE_F8_E4M3 && !fp8_allowed) ||
       (is_block_format(view->dtype) && !blocks_allowed))
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view->dtype),
-         "; expected f32, f16", fp8_allowed ? ", bf16, f8_e4m3" : blocks_allowed ? ", bf16" : " or bf16",
+         "; expected f32, f16",
+         fp8_allowed      ? ", bf16, f8_e4m3"
+         : blocks_allowed ? ", bf16"
+                          : " or bf16",
          blocks_allowed ? " or a block format" : "");
   return *view;
 }

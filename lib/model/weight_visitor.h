@@ -18,9 +18,9 @@ struct WeightSpec {
   abk_weight_use use = ABK_USE_MATRIX;
   std::vector<std::string> names; // published tensor names, one per stacked matrix
   std::int64_t n = 0;
-  std::int64_t k = 1; // 1 for vectors
-  bool precise = false; // always multiplied in float32 (router)
-  bool outer = false;   // embedding or head: not among the active parameters
+  std::int64_t k = 1;    // 1 for vectors
+  bool precise = false;  // always multiplied in float32 (router)
+  bool outer = false;    // embedding or head: not among the active parameters
   bool repeated = false; // what another weight holds already, in another arrangement: not counted
   std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B
 };
@@ -51,7 +51,8 @@ class WeightReader : public WeightVisitor {
 public:
   WeightReader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
                std::int64_t block_k, bool fp8)
-      : device_(std::move(device)), source_(source), activations_(activations), block_n_(block_n), block_k_(block_k), fp8_(fp8) {}
+      : device_(std::move(device)), source_(source), activations_(activations), block_n_(block_n), block_k_(block_k),
+        fp8_(fp8) {}
 
   WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
   bool has(const std::string &name) const override { return source_.find(name) != nullptr; }

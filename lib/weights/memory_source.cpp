@@ -135,7 +135,8 @@ void check_tensor(const aby_tensor *tensor, std::size_t index) {
       fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dimension ", i, " is ", dim);
   }
   if (bytes != tensor->bytes)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor->bytes, " bytes; its shape and type need ", bytes);
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor->bytes, " bytes; its shape and type need ",
+         bytes);
 }
 
 } // namespace

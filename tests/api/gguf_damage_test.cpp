@@ -139,6 +139,7 @@ TEST_CASE("the plan of a GGUF model counts what is made, and opening does as it 
   auto plan = make<aby_model_plan>(aby_model_plan_init);
   aby_model_options options = model_options();
   options.backend = "cpu";
+  options.activations = ABY_DTYPE_F32; // so that nothing is packed
   ABY_REQUIRE(aby_model_plan_get(&plan, path.c_str(), &options));
   const std::uint64_t joined = 3 * 192 * 64, halves = joined / 32 * 17; // kv_b of three layers, its halves in mxfp4
   const std::uint64_t vectors = (3 * (96 + 96 + 64) + 96) * 4;          // kept apart from the file
@@ -151,6 +152,14 @@ TEST_CASE("the plan of a GGUF model counts what is made, and opening does as it 
   CHECK(info.mapped_bytes == plan.mapped_bytes);
   CHECK(std::string(info.weight_types) == "f32 q8_0 mxfp4");
   CHECK(std::string(info.architecture) == "deepseek_v2");
+
+  options.activations = ABY_DTYPE_AUTO;
+  auto packed = make<aby_model_plan>(aby_model_plan_init);
+  ABY_REQUIRE(aby_model_plan_get(&packed, path.c_str(), &options));
+  CHECK(packed.parameters == plan.parameters); // the halves of kv_b are no further ones
+  CHECK(packed.file_bytes == plan.file_bytes);
+  CHECK(packed.mapped_bytes < plan.mapped_bytes);
+  CHECK(packed.cache_bytes_per_token == plan.cache_bytes_per_token / 2); // bf16
 }
 
 TEST_CASE("weights of a GGUF model are replaced by published name, quantised ones too") {

@@ -48,7 +48,8 @@ struct WeightRow {
 WeightRow weight_row(const WeightData &w, std::int64_t matrix, std::int64_t row) {
   const DtypeBlock block = dtype_block(w.dtype);
   const std::int64_t groups = block.elements / block_groups(w.dtype).size;
-  const unsigned char *at = w.data[static_cast<std::size_t>(matrix)].data() + w.misalign + row * row_bytes(w.dtype, w.k);
+  const unsigned char *at =
+      w.data[static_cast<std::size_t>(matrix)].data() + w.misalign + row * row_bytes(w.dtype, w.k);
   WeightRow result;
   BlockQuants quants{};
   for (std::int64_t k = 0; k < w.k; k += block.elements, at += block.bytes) {
@@ -98,7 +99,8 @@ Values linear(OpDevice &device, const Values &x, std::int64_t rows, const Weight
 }
 
 WeightLike int8_like(aby_dtype format) {
-  return {format, ABY_DTYPE_I8, ABY_DTYPE_F32, 0, 0, format % 2 == 0, static_cast<std::size_t>(format % 3 == 0 ? 1 : 0)};
+  return {
+      format, ABY_DTYPE_I8, ABY_DTYPE_F32, 0, 0, format % 2 == 0, static_cast<std::size_t>(format % 3 == 0 ? 1 : 0)};
 }
 
 const abk_backend *cpu() { return backends().back(); }

@@ -125,11 +125,72 @@ TEST_CASE("every reference value of the GGUF fixtures on every backend") {
     for (const auto &[name, files] : all) {
       CAPTURE(name);
       CAPTURE(backend);
-      const double worst = check_prompts(open(files.first, backend), Expected(files.second));
+      aby_model_options options = model_options();
+      options.backend = backend.c_str();
+      options.activations = ABY_DTYPE_F32;
+      options.cache_tokens = 1024;
+      const double worst = check_prompts(open(files.first, options), Expected(files.second));
       if (report)
         MESSAGE(name << " on " << fs::path(backend).stem().string() << ": largest difference of a logit " << worst);
     }
   }
+}
+
+namespace {
+
+struct Agreement {
+  std::size_t steps = 0, equal = 0, clear = 0, clear_equal = 0;
+};
+
+// Follows the expected ids and looks at what would have been drawn at each step.
+void count_agreement(const Model &model, const Expected &expected, std::uint32_t vocab, Agreement &agreement) {
+  constexpr float kClearGap = 0.5f;
+  for (const std::string prompt : {"p0", "p1", "p2", "p3"}) {
+    auto tokens = expected.ints(prompt + ".input_ids");
+    const auto want = expected.ints(prompt + ".greedy_ids");
+    const auto gap = expected.floats(prompt + ".greedy_gap");
+    tokens.insert(tokens.end(), want.begin(), want.end() - 1);
+    const Sequence s = sequence(model);
+    aby_eval_options options = eval_options();
+    options.logits = want.size();
+    eval(s, tokens, options);
+    const std::vector<float> got = logits(s);
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      const auto row = got.begin() + static_cast<std::ptrdiff_t>(i * vocab);
+      const bool equal = std::max_element(row, row + vocab) - row == want[i];
+      agreement.steps += 1;
+      agreement.equal += equal ? 1 : 0;
+      agreement.clear += gap[i] > kClearGap ? 1 : 0;
+      agreement.clear_equal += gap[i] > kClearGap && equal ? 1 : 0;
+    }
+  }
+}
+
+} // namespace
+
+TEST_CASE("int8 activations draw the same tokens wherever the logits are apart") {
+  Agreement all;
+  for (const auto &[name, files] : fixtures()) {
+    CAPTURE(name);
+    aby_model_options options = model_options();
+    options.backend = "cpu";
+    options.cache_tokens = 1024;
+    const Model model = open(files.first, options);
+    auto info = make<aby_model_info>(aby_model_info_init);
+    ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+    Agreement one;
+    count_agreement(model, Expected(files.second), info.vocab_size, one);
+    CHECK(one.equal >= one.steps * 85 / 100); // a route that flips near a tie costs some
+    if (std::getenv("ABYSSAL_TEST_REPORT") != nullptr)
+      MESSAGE(name << ": " << one.equal << " of " << one.steps << ", with clear gaps " << one.clear_equal << " of "
+                   << one.clear);
+    all.steps += one.steps;
+    all.equal += one.equal;
+    all.clear += one.clear;
+    all.clear_equal += one.clear_equal;
+  }
+  CHECK(all.equal >= all.steps * 93 / 100);
+  CHECK(all.clear_equal >= all.clear * 99 / 100);
 }
 
 TEST_CASE("bf16 activations with quantised weights stay within their tolerance") {
@@ -151,7 +212,8 @@ TEST_CASE("bf16 activations with quantised weights stay within their tolerance")
       for (const std::int32_t layer : {0, 1}) {
         const auto want = expected.floats("p2.hidden_last8." + std::to_string(layer));
         INFO("hidden " << layer);
-        CHECK(relative_error(last(floats(output(s, ABY_OUTPUT_HIDDEN, layer)), want.size()), want) < 1e-2);
+        const double limit = backend == "cpu" ? 2.5e-2 : 1e-2; // there quantised weights multiply int8
+        CHECK(relative_error(last(floats(output(s, ABY_OUTPUT_HIDDEN, layer)), want.size()), want) < limit);
       }
     }
   }

@@ -25,8 +25,8 @@ bool LatentAttention::takes(const CpuDevice &device, const MlaAttendCall &call, 
 LatentAttention::LatentAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call,
                                  const abk_mla_attend_args &args, std::vector<LatentRow> rows)
     : device_(device), batch_(batch), call_(call), rows_(std::move(rows)), heads_(args.heads),
-      groups_((args.heads + kHeadLanes - 1) / kHeadLanes), nope_(args.qk_nope), rope_(args.rope_dim), lora_(args.kv_lora),
-      v_(args.v_dim), scale_(args.scale * std::numbers::log2e_v<float>),
+      groups_((args.heads + kHeadLanes - 1) / kHeadLanes), nope_(args.qk_nope), rope_(args.rope_dim),
+      lora_(args.kv_lora), v_(args.v_dim), scale_(args.scale * std::numbers::log2e_v<float>),
       halves_(call.k_b != nullptr && CpuWeight::of(*call.k_b).packed() && CpuWeight::of(*call.v_b).packed()),
       state_floats_(floats_of_state(lora_)) {
   const std::int64_t count = static_cast<std::int64_t>(rows_.size()) * groups_;
@@ -46,7 +46,9 @@ void LatentAttention::run() {
   device_.run(heads_, [&](std::int64_t head, Worker &worker) { take_out(worker, head); });
 }
 
-std::int64_t LatentAttention::seen(const LatentRow &row) const { return position_of(batch_, row.sequence, row.row) + 1; }
+std::int64_t LatentAttention::seen(const LatentRow &row) const {
+  return position_of(batch_, row.sequence, row.row) + 1;
+}
 
 LatentState LatentAttention::state(float *memory) const {
   return {memory, memory + kHeadLanes, memory + 2 * kHeadLanes};
@@ -93,7 +95,8 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     std::uint32_t *query = queries_ + (i * groups_ + group) * pair_count * kHeadLanes + lane;
     const float *from = latent + i * width;
     for (std::int64_t j = 0; j < pair_count; ++j)
-      query[j * kHeadLanes] = std::uint32_t{float_to_bf16(from[2 * j])} | std::uint32_t{float_to_bf16(from[2 * j + 1])} << 16;
+      query[j * kHeadLanes] = std::uint32_t{float_to_bf16(from[2 * j])} | std::uint32_t{float_to_bf16(from[2 * j + 1])}
+                                                                              << 16;
   }
 }
 
@@ -177,8 +180,8 @@ void LatentAttention::take_out(Worker &worker, std::int64_t head) {
     packed_product(device_.packed_kernels(), CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant, 0, rows,
                    worker.tile.take<float>(tile_scratch(rows)), out, v_);
   for (std::int64_t i = 0; i < rows; ++i)
-    store_floats(kernels, out + i * v_, call_.out.row(rows_[static_cast<std::size_t>(i)].row), call_.out.dtype, head * v_,
-                 v_);
+    store_floats(kernels, out + i * v_, call_.out.row(rows_[static_cast<std::size_t>(i)].row), call_.out.dtype,
+                 head * v_, v_);
 }
 
 } // namespace abyssal::cpu

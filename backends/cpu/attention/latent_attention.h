@@ -1,9 +1,9 @@
-// Absorbed MLA over a bfloat16 cache on processors that multiply it: three parallel regions for all rows of a batch that
-// run absorbed. Queries are taken into the latent space, a head to a task; chunks of cached rows are attended to, sixteen
-// heads at a time; and the mixed rows are taken back out, a head to a task.
+// Absorbed MLA over a bfloat16 cache on processors that multiply it: three parallel regions for all rows of a batch
+// that run absorbed. Queries are taken into the latent space, a head to a task; chunks of cached rows are attended to,
+// sixteen heads at a time; and the mixed rows are taken back out, a head to a task.
 //
-// A row's context is cut into chunks of 512 tokens by position, each with a softmax of its own, and the chunks are merged
-// in order: the result has the same bits whatever else is in the batch and however many threads there are.
+// A row's context is cut into chunks of 512 tokens by position, each with a softmax of its own, and the chunks are
+// merged in order: the result has the same bits whatever else is in the batch and however many threads there are.
 #pragma once
 
 #include "backends/common/attention_checks.h"
@@ -48,9 +48,9 @@ private:
   std::vector<LatentRow> rows_;
   std::int64_t heads_, groups_, nope_, rope_, lora_, v_;
   float scale_;
-  bool halves_;             // k_b and v_b are packed
-  std::uint32_t *queries_;  // [rows, groups, (lora + rope) / 2, 16]
-  float *states_;           // [rows, groups] states
+  bool halves_;            // k_b and v_b are packed
+  std::uint32_t *queries_; // [rows, groups, (lora + rope) / 2, 16]
+  float *states_;          // [rows, groups] states
   std::int64_t state_floats_;
 };
 

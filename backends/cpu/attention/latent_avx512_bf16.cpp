@@ -9,7 +9,7 @@ namespace abyssal::cpu {
 
 namespace {
 
-constexpr std::int64_t kRows = 64;  // of a block
+constexpr std::int64_t kRows = 64;   // of a block
 constexpr std::int64_t kTokens = 16; // whose scores are summed at a time
 
 __m512bh pairs(std::uint32_t two) { return reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(two))); }
@@ -70,7 +70,8 @@ void add_values(const std::uint16_t *rows, std::int64_t count, std::int64_t widt
     __m512 sum[kHeadLanes];
 #pragma GCC unroll 16
     for (std::int64_t h = 0; h < kHeadLanes; ++h)
-      sum[h] = first ? _mm512_setzero_ps() : _mm512_mul_ps(_mm512_loadu_ps(mixed + h * lora + d), _mm512_set1_ps(keep[h]));
+      sum[h] =
+          first ? _mm512_setzero_ps() : _mm512_mul_ps(_mm512_loadu_ps(mixed + h * lora + d), _mm512_set1_ps(keep[h]));
     const std::uint16_t *at = rows + d;
     for (std::int64_t t = 0; t < count; t += 2, at += 2 * width) {
       const __m512bh v = interleaved(at, t + 1 < count ? at + width : at);

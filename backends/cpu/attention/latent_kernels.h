@@ -1,8 +1,8 @@
 // Absorbed attention over cached latent rows in bfloat16, for processors that multiply it.
 //
-// Sixteen heads are the lanes of a register. Scores multiply pairs of query values, packed once per token for all heads,
-// with pairs of a cached row as it lies in memory; values multiply pairs of neighbouring rows. So no row is transposed,
-// and each is read twice: as key, and its first kv_lora columns as value.
+// Sixteen heads are the lanes of a register. Scores multiply pairs of query values, packed once per token for all
+// heads, with pairs of a cached row as it lies in memory; values multiply pairs of neighbouring rows. So no row is
+// transposed, and each is read twice: as key, and its first kv_lora columns as value.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,9 @@ struct LatentState {
 };
 
 // The size that the kernels take.
-inline bool latent_kernels_take(std::int64_t lora, std::int64_t rope) noexcept { return lora % 16 == 0 && rope % 2 == 0; }
+inline bool latent_kernels_take(std::int64_t lora, std::int64_t rope) noexcept {
+  return lora % 16 == 0 && rope % 2 == 0;
+}
 
 // Adds `count` <= 64 rows, contiguous, to a state. rows: bf16 [count, lora + rope]; query: bf16 pairs
 // [(lora + rope) / 2][16 heads][2]. first: the state is new, and what it holds is not looked at.

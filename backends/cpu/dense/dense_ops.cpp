@@ -92,7 +92,8 @@ void mlp(CpuDevice &device, const abk_mlp_args &args) {
   const MlpCall call = check_mlp(args);
   if (args.rows == 0)
     return;
-  const CpuWeight &gate = CpuWeight::of(*call.w.gate), &up = CpuWeight::of(*call.w.up), &down = CpuWeight::of(*call.w.down);
+  const CpuWeight &gate = CpuWeight::of(*call.w.gate), &up = CpuWeight::of(*call.w.up),
+                  &down = CpuWeight::of(*call.w.down);
   const std::int64_t rows = args.rows, inter = gate.n;
   abk_scratch_desc desc{};
   desc.rows = args.rows;
@@ -128,7 +129,8 @@ void logits(CpuDevice &device, const HostBatch &batch, const abk_logits_args &ar
   if (args.rows == 0)
     return;
   const std::int64_t hidden = call.x.cols;
-  const std::uint64_t bytes = static_cast<std::uint64_t>(args.rows) * static_cast<std::uint64_t>(hidden) * sizeof(float);
+  const std::uint64_t bytes =
+      static_cast<std::uint64_t>(args.rows) * static_cast<std::uint64_t>(hidden) * sizeof(float);
   auto *rows = reinterpret_cast<float *>(check_span(args.scratch, bytes, 64, "logits: scratch"));
   for_rows(device, args.rows, [&](std::int64_t r, Worker &worker) {
     const float *x = load_row(device.kernels(), call.x, args.row_ids[r], worker.sums.take<float>(hidden));

@@ -1,5 +1,5 @@
-// A weight as the CPU backend keeps it: packed for the integer kernels where its stored type and the arithmetic asked for
-// allow that, else row-major in its stored format, in the mapped file where that can be read in place.
+// A weight as the CPU backend keeps it: packed for the integer kernels where its stored type and the arithmetic asked
+// for allow that, else row-major in its stored format, in the mapped file where that can be read in place.
 #pragma once
 
 #include "backends/common/host_buffer.h"

@@ -37,7 +37,8 @@ constexpr float kF8Factor = 0x1p8f;
 
 // sum[r] += w[0..n) . x[r][0..n) for M rows of x; two accumulators a row hide the latency of the multiply-add.
 template <typename Load, int M>
-void dot_rows(const typename Load::Stored *w, const float *x, std::int64_t ldx, std::int64_t n, float factor, float *sum) {
+void dot_rows(const typename Load::Stored *w, const float *x, std::int64_t ldx, std::int64_t n, float factor,
+              float *sum) {
   Vector a[M], b[M];
   for (int r = 0; r < M; ++r)
     a[r] = b[r] = Vector::zero();
@@ -126,8 +127,8 @@ void gemv_typed(const MatrixView &w, std::int64_t row0, std::int64_t rows, const
   }
 }
 
-void gemv(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx, int m, float *out,
-          std::int64_t ldo) {
+void gemv(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx, int m,
+          float *out, std::int64_t ldo) {
   switch (w.dtype) {
   case ABY_DTYPE_BF16:
     return gemv_typed<LoadBf16>(w, row0, rows, x, ldx, m, out, ldo);
@@ -282,7 +283,8 @@ void f32_to_bf16(const float *x, std::uint16_t *out, std::int64_t n) {
     out[i] = float_to_bf16(x[i]);
 }
 
-constexpr Kernels kKernels = {gemv, widen_row, rms_norm, add, axpy, scale, swiglu, max, exp_sum, bf16_to_f32, f32_to_bf16};
+constexpr Kernels kKernels = {gemv,   widen_row, rms_norm, add,         axpy,       scale,
+                              swiglu, max,       exp_sum,  bf16_to_f32, f32_to_bf16};
 
 } // namespace
 } // namespace abyssal::cpu

@@ -50,7 +50,8 @@ struct Task {
 
 class ExpertsRun {
 public:
-  ExpertsRun(CpuDevice &device, const abk_moe_experts_args &args, const MoeExpertsCall &call, const ExpertsScratch &scratch)
+  ExpertsRun(CpuDevice &device, const abk_moe_experts_args &args, const MoeExpertsCall &call,
+             const ExpertsScratch &scratch)
       : device_(device), call_(call), scratch_(scratch), rows_(args.rows), top_k_(args.top_k), hidden_(call.x.cols),
         order_(call.index, rows_, top_k_, call.routed.gate->count, call.shared.gate != nullptr) {}
 
@@ -73,9 +74,17 @@ private:
     for (const PairOrder::Run &run : order_.runs) {
       const bool shared = run.expert < 0;
       const SwigluWeights &w = shared ? call_.shared : call_.routed;
-      segments_.push_back({&CpuWeight::of(*w.gate), &CpuWeight::of(*w.up), &CpuWeight::of(*w.down),
-                           std::max<std::int64_t>(run.expert, 0), run.begin, run.count, w.gate->n,
-                           std::min(run.begin, pairs) * inter, {}, {}, {}});
+      segments_.push_back({&CpuWeight::of(*w.gate),
+                           &CpuWeight::of(*w.up),
+                           &CpuWeight::of(*w.down),
+                           std::max<std::int64_t>(run.expert, 0),
+                           run.begin,
+                           run.count,
+                           w.gate->n,
+                           std::min(run.begin, pairs) * inter,
+                           {},
+                           {},
+                           {}});
     }
   }
 
@@ -161,9 +170,11 @@ private:
   // Gate and up of a slice, and silu(gate) * up in the place of gate. With a packed down the slice is one unit of its
   // operand, which is quantised here.
   void gate_up() {
-    const std::vector<Task> tasks = slices([](const Segment &s) { return s.inter; }, [](const Segment &s) {
-      return s.down->packed() ? kPackedUnit : std::min(block_rows(*s.gate, s.count), block_rows(*s.up, s.count));
-    });
+    const std::vector<Task> tasks = slices(
+        [](const Segment &s) { return s.inter; },
+        [](const Segment &s) {
+          return s.down->packed() ? kPackedUnit : std::min(block_rows(*s.gate, s.count), block_rows(*s.up, s.count));
+        });
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
       const Segment &s = *t.segment;
@@ -185,7 +196,8 @@ private:
     for (Segment &s : segments_) {
       if (s.down->packed())
         continue;
-      const HostRows h{reinterpret_cast<std::byte *>(scratch_.gate + s.middle), ABY_DTYPE_F32, s.count, s.inter, s.inter};
+      const HostRows h{reinterpret_cast<std::byte *>(scratch_.gate + s.middle), ABY_DTYPE_F32, s.count, s.inter,
+                       s.inter};
       s.h = make_operand(device_, h, *s.down, scratch_.up + s.middle);
     }
   }
@@ -197,8 +209,8 @@ private:
   }
 
   void down() {
-    const std::vector<Task> tasks = slices([&](const Segment &) { return hidden_; },
-                                           [](const Segment &s) { return block_rows(*s.down, s.count); });
+    const std::vector<Task> tasks =
+        slices([&](const Segment &) { return hidden_; }, [](const Segment &s) { return block_rows(*s.down, s.count); });
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
       down_slice(worker, *t.segment, t.first, t.count);

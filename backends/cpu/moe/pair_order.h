@@ -37,7 +37,8 @@ inline PairOrder::PairOrder(const std::int32_t *index, std::int64_t rows, std::i
     place[static_cast<std::size_t>(i)] = at;
   }
   for (std::int64_t e = 0; e < experts; ++e) {
-    const std::int64_t first = begin[static_cast<std::size_t>(e)], count = begin[static_cast<std::size_t>(e) + 1] - first;
+    const std::int64_t first = begin[static_cast<std::size_t>(e)],
+                       count = begin[static_cast<std::size_t>(e) + 1] - first;
     if (count > 0)
       runs.push_back({e, first, count});
   }
