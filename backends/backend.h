@@ -11,7 +11,7 @@
  *    stream_synchronize. A failed stream_synchronize leaves the stream empty and usable.
  *
  * Activation rows are row-major with an explicit row stride, of dtype F32 or BF16 as each span says; all arithmetic is
- * in float32 or better unless the op's compute type is BF16. A backend sees only this header and lib/base.
+ * in float32 or better unless a weight's compute type says otherwise. A backend sees only this header and lib/base.
  *
  * Threads: device and stream functions may be called from any thread, one call per stream at a time; the core
  * serialises what it queues on one device.
@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ABK_VERSION 1u
+#define ABK_VERSION 2u
 
 /* Tokens in one block of the paged cache. */
 #define ABK_BLOCK_TOKENS 64
@@ -76,18 +76,21 @@ enum {
 /* Prepares `count` matrices [n, k], row-major, W of y = x W^T. Host memory. */
 typedef struct abk_weight_desc {
   abk_weight_use use;
-  aby_dtype dtype;    /* F32, F16, BF16 or F8_E4M3 */
-  int64_t n;          /* outputs */
-  int64_t k;          /* inputs; 1 for vectors */
-  int64_t count;      /* experts; else 1 */
-  const void *const *data;   /* [count] */
-  const void *const *scales; /* [count] block scales of F8_E4M3, each [ceil(n / block_n), ceil(k / block_k)]; else NULL */
-  aby_dtype scale_dtype;     /* F32, BF16 or F8_E8M0 */
+  aby_dtype dtype; /* F32, F16, BF16, F8_E4M3 (no VECTOR of these), or a block format: then k is a multiple of its
+                      block's elements, rows are whole blocks without gaps, and the use is not VECTOR */
+  int64_t n;       /* outputs */
+  int64_t k;       /* inputs; 1 for vectors */
+  int64_t count;   /* experts; else 1 */
+  const void *const *data; /* [count] */
+  const void *const
+      *scales;           /* [count] block scales of F8_E4M3, each [ceil(n / block_n), ceil(k / block_k)]; else NULL */
+  aby_dtype scale_dtype; /* F32, BF16 or F8_E8M0 */
   int64_t block_n;
   int64_t block_k;
-  int32_t borrowed; /* Non-zero: data and scales outlive the weight unchanged (a mapped file); keep them in place if
-                       the layout allows. Else they are valid only during weight_create. */
-  aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. */
+  int32_t borrowed;  /* Non-zero: data and scales outlive the weight unchanged (a mapped file); keep them in place if
+                        the layout allows. Else they are valid only during weight_create. */
+  aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. I8: to
+                        int8 in blocks of 128, each with a scale; for block formats, others are as F32. */
   int32_t heads, qk_nope, v_dim; /* ABK_USE_MLA_KV_B; else 0 */
 } abk_weight_desc;
 
@@ -102,12 +105,12 @@ typedef struct abk_weight_size {
 /* One pass over several sequences, each with one or more new tokens. The tokens of sequence i are the batch rows
  * [row_begin[i], row_begin[i + 1]), at positions context[i], context[i] + 1, ... */
 typedef struct abk_batch_desc {
-  int32_t tokens;    /* rows in all */
+  int32_t tokens; /* rows in all */
   int32_t sequences;
-  const int32_t *token_ids;    /* [tokens] */
-  const int32_t *row_begin;    /* [sequences + 1] */
-  const int32_t *context;      /* [sequences] tokens already in the cache */
-  const int32_t *block_table;  /* [sequences, table_stride] block numbers in the cache pool, enough for context + new */
+  const int32_t *token_ids;   /* [tokens] */
+  const int32_t *row_begin;   /* [sequences + 1] */
+  const int32_t *context;     /* [sequences] tokens already in the cache */
+  const int32_t *block_table; /* [sequences, table_stride] block numbers in the cache pool, enough for context + new */
   int32_t table_stride;
   const float *rope; /* [tokens, rope_dim / 2, 2]: cos, sin per row and frequency pair, attention scaling included */
   int32_t rope_dim;  /* 0: none */
@@ -180,6 +183,10 @@ typedef struct abk_mla_attend_args {
   int32_t heads, qk_nope, rope_dim, kv_lora, v_dim;
   abk_rows q;             /* [t, heads * (nope + rope)] */
   const abk_weight *kv_b; /* ABK_USE_MLA_KV_B */
+  /* The same in the halves that the absorbed form multiplies with, of checkpoints that store them: W_uk^T and W_uv of
+     each head, count = heads. Both or neither (NULL); a backend may use kv_b for everything. */
+  const abk_weight *k_b; /* [kv_lora, qk_nope] each, or NULL */
+  const abk_weight *v_b; /* [v_dim, kv_lora] each, or NULL */
   abk_span cache;
   aby_dtype cache_dtype;
   float scale; /* of the scores, YaRN's factor included */
@@ -192,9 +199,9 @@ typedef struct abk_mla_attend_args {
  * attention. rope_dim of the batch equals head_dim. */
 typedef struct abk_gqa_attend_args {
   int32_t heads, kv_heads, head_dim;
-  abk_rows q; /* [t, heads * head_dim]; roped in place */
-  abk_rows k; /* [t, kv_heads * head_dim]; roped in place */
-  abk_rows v; /* [t, kv_heads * head_dim] */
+  abk_rows q;       /* [t, heads * head_dim]; roped in place */
+  abk_rows k;       /* [t, kv_heads * head_dim]; roped in place */
+  abk_rows v;       /* [t, kv_heads * head_dim] */
   abk_span k_cache; /* [blocks, ABK_BLOCK_TOKENS, kv_heads * head_dim] */
   abk_span v_cache; /* the same */
   aby_dtype cache_dtype;
@@ -248,13 +255,13 @@ typedef struct abk_moe_experts_args {
 /* Final norm and head for the batch rows asked for: out[i] = head(norm(x[row_ids[i]])). */
 typedef struct abk_logits_args {
   int32_t rows;
-  const int32_t *row_ids;   /* [rows] host */
-  abk_rows x;               /* [t, hidden] */
-  const abk_weight *norm;   /* [hidden]; NULL: x is normed already */
+  const int32_t *row_ids; /* [rows] host */
+  abk_rows x;             /* [t, hidden] */
+  const abk_weight *norm; /* [hidden]; NULL: x is normed already */
   float epsilon;
-  const abk_weight *head;   /* [vocab, hidden]; matrix or embedding */
-  abk_rows out;             /* [rows, vocab] F32 */
-  abk_span scratch;         /* scratch_bytes(ABK_OP_LOGITS) */
+  const abk_weight *head; /* [vocab, hidden]; matrix or embedding */
+  abk_rows out;           /* [rows, vocab] F32 */
+  abk_span scratch;       /* scratch_bytes(ABK_OP_LOGITS) */
 } abk_logits_args;
 
 /* Ops that need scratch memory, and the sizes it depends on. */

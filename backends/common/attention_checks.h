@@ -52,6 +52,7 @@ inline MlaProjectCall check_mla_project(const HostBatch &batch, const abk_mla_pr
 struct MlaAttendCall {
   HostRows q;
   const HostWeight &kv_b;
+  const HostWeight *k_b, *v_b; // both or neither
   HostCache cache;
   HostRows out;
 };
@@ -70,7 +71,13 @@ inline MlaAttendCall check_mla_attend(const HostBatch &batch, const abk_mla_atte
     fail(ABY_ERROR_INVALID_ARGUMENT, "mla_attend: kv_b is a ", weight_use_name(kv_b->use), " of ", kv_b->heads,
          " heads of ", kv_b->qk_nope, " + ", kv_b->v_dim, " from ", kv_b->k, ", expected mla kv_b of ", heads,
          " heads of ", nope, " + ", v_dim, " from ", kv_lora);
-  return {check_rows(args.q, batch.tokens, heads * (nope + rope), "mla_attend: q"), *kv_b,
+  if ((args.k_b == nullptr) != (args.v_b == nullptr))
+    fail(ABY_ERROR_INVALID_ARGUMENT, "mla_attend: k_b and v_b come together, and one of them is NULL");
+  const bool halves = args.k_b != nullptr;
+  return {check_rows(args.q, batch.tokens, heads * (nope + rope), "mla_attend: q"),
+          *kv_b,
+          halves ? &check_matrix(args.k_b, kv_lora, nope, heads, "mla_attend: k_b") : nullptr,
+          halves ? &check_matrix(args.v_b, v_dim, kv_lora, heads, "mla_attend: v_b") : nullptr,
           check_cache(args.cache, args.cache_dtype, kv_lora + rope, batch, "mla_attend: cache"),
           check_rows(args.out, batch.tokens, heads * v_dim, "mla_attend: out")};
 }

@@ -45,6 +45,9 @@ public:
   HostMapping(const HostMapping &) = delete;
   HostMapping &operator=(const HostMapping &) = delete;
 
+  // Asks the system for large pages, which save address translations; it may ignore that.
+  void use_large_pages() const noexcept { madvise(data_, bytes_, MADV_HUGEPAGE); }
+
   std::byte *data() const noexcept { return data_; }
   std::uint64_t bytes() const noexcept { return bytes_; } // whole pages
   static std::uint64_t page_bytes() noexcept { return static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)); }
@@ -76,8 +79,8 @@ inline std::byte *check_span(abk_span span, std::uint64_t bytes, std::size_t ali
   if (buffer == nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": no buffer");
   if (span.offset > buffer->bytes || bytes > buffer->bytes - span.offset)
-    fail(ABY_ERROR_INVALID_ARGUMENT, what, ": ", bytes, " bytes at offset ", span.offset, " reach beyond the buffer of ",
-         buffer->bytes, " bytes");
+    fail(ABY_ERROR_INVALID_ARGUMENT, what, ": ", bytes, " bytes at offset ", span.offset,
+         " reach beyond the buffer of ", buffer->bytes, " bytes");
   if (span.offset % alignment != 0)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": offset ", span.offset, " is not a multiple of ", alignment);
   return buffer->data + span.offset;

@@ -45,6 +45,17 @@ inline const char *weight_use_name(abk_weight_use use) noexcept {
   }
 }
 
+// Bytes of one matrix, without scales that lie apart from it.
+inline std::uint64_t matrix_bytes(const abk_weight_desc &desc) noexcept {
+  return static_cast<std::uint64_t>(desc.n) * row_bytes(desc.dtype, desc.k);
+}
+
+// Whether data can be read where it is: it outlives the weight and is aligned, which a file's tensor need not be. Where
+// the data will be may be unknown yet (NULL): then it counts as aligned.
+inline bool reads_in_place(const abk_weight_desc &desc, const void *data, aby_dtype dtype) noexcept {
+  return desc.borrowed != 0 && reinterpret_cast<std::uintptr_t>(data) % dtype_alignment(dtype) == 0;
+}
+
 // Elements of one matrix's block scales.
 inline std::int64_t scale_elements(const abk_weight_desc &desc) noexcept {
   return ((desc.n + desc.block_n - 1) / desc.block_n) * ((desc.k + desc.block_k - 1) / desc.block_k);
@@ -60,23 +71,27 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
       desc.n * desc.k > (std::int64_t{1} << 56) / desc.count)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): ", desc.count, " of [", desc.n, ", ", desc.k, "]");
   const bool f8 = desc.dtype == ABY_DTYPE_F8_E4M3;
-  if (desc.dtype != ABY_DTYPE_F32 && desc.dtype != ABY_DTYPE_F16 && desc.dtype != ABY_DTYPE_BF16 && !f8)
+  if (!is_weight_dtype(desc.dtype))
     fail(ABY_ERROR_UNSUPPORTED, "weight (", use, "): dtype ", dtype_name(desc.dtype));
+  const bool blocks = is_block_format(desc.dtype);
+  if (blocks && desc.use != ABK_USE_VECTOR && desc.k % dtype_block(desc.dtype).elements != 0)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): rows of ", desc.k, " in ", dtype_name(desc.dtype),
+         ", whose blocks hold ", dtype_block(desc.dtype).elements);
   if (f8 && (desc.block_n < 1 || desc.block_k < 1 || desc.block_n > kMost || desc.block_k > kMost))
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): scale blocks of ", desc.block_n, "x", desc.block_k);
   if (f8 && desc.scale_dtype != ABY_DTYPE_F32 && desc.scale_dtype != ABY_DTYPE_BF16 &&
       desc.scale_dtype != ABY_DTYPE_F8_E8M0)
     fail(ABY_ERROR_UNSUPPORTED, "weight (", use, "): scales of dtype ", dtype_name(desc.scale_dtype));
-  if (desc.use == ABK_USE_VECTOR && (desc.k != 1 || desc.count != 1 || f8))
+  if (desc.use == ABK_USE_VECTOR && (desc.k != 1 || desc.count != 1 || f8 || blocks))
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (vector): ", desc.count, " of [", desc.n, ", ", desc.k, "] ",
          dtype_name(desc.dtype));
   if ((desc.use == ABK_USE_EMBEDDING || desc.use == ABK_USE_MLA_KV_B) && desc.count != 1)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): count ", desc.count);
-  if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16)
+  if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16 &&
+      desc.compute != ABY_DTYPE_I8)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): compute type ", dtype_name(desc.compute));
-  if (desc.use == ABK_USE_MLA_KV_B &&
-      (desc.heads < 1 || desc.qk_nope < 1 || desc.v_dim < 1 ||
-       desc.n != std::int64_t{desc.heads} * (std::int64_t{desc.qk_nope} + desc.v_dim)))
+  if (desc.use == ABK_USE_MLA_KV_B && (desc.heads < 1 || desc.qk_nope < 1 || desc.v_dim < 1 ||
+                                       desc.n != std::int64_t{desc.heads} * (std::int64_t{desc.qk_nope} + desc.v_dim)))
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (mla kv_b): ", desc.n, " rows for ", desc.heads, " heads of ",
          desc.qk_nope, " + ", desc.v_dim);
 }
@@ -85,12 +100,12 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
 inline void check_weight_data(const abk_weight_desc &desc) {
   const bool f8 = desc.dtype == ABY_DTYPE_F8_E4M3;
   if (desc.data == nullptr || (f8 && desc.scales == nullptr))
-    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): ",
-         desc.data == nullptr ? "data" : "scales", " is NULL");
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use),
+         "): ", desc.data == nullptr ? "data" : "scales", " is NULL");
   for (std::int64_t i = 0; i < desc.count; ++i) {
     if (desc.data[i] == nullptr || (f8 && desc.scales[i] == nullptr))
-      fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): ",
-           desc.data[i] == nullptr ? "data" : "scales", " of matrix ", i, " is NULL");
+      fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use),
+           "): ", desc.data[i] == nullptr ? "data" : "scales", " of matrix ", i, " is NULL");
   }
 }
 

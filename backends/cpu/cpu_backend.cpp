@@ -61,7 +61,7 @@ aby_status weight_create(abk_device *device, abk_weight **out, const abk_weight_
     Memory::given(device, "weight_create: device");
     Memory::given(out, "weight_create: out");
     Memory::given(desc, "weight_create: desc");
-    *out = (new CpuWeight(*desc))->handle();
+    *out = (new CpuWeight(*CpuDevice::from(device), *desc))->handle();
   });
 }
 
@@ -111,7 +111,8 @@ template <auto Op, typename Args> aby_status run_op(abk_stream *stream, const Ar
   return Memory::guard([&] { Op(CpuDevice::of(stream), check_call(stream, args)); });
 }
 
-template <auto Op, typename Args> aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
+template <auto Op, typename Args>
+aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
   return Memory::guard([&] {
     check_call(stream, args);
     Op(CpuDevice::of(stream), check_batch(batch, op_name(args)), *args);

@@ -1,5 +1,7 @@
 #include "backends/reference/reference_weight.h"
 
+#include "base/block_format.h"
+
 #include <algorithm>
 #include <array>
 
@@ -7,19 +9,10 @@ namespace abyssal {
 
 namespace {
 
-std::uint64_t data_bytes(const abk_weight_desc &desc) {
-  return static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * dtype_size(desc.dtype);
-}
-
 std::uint64_t scale_bytes(const abk_weight_desc &desc) {
   if (desc.dtype != ABY_DTYPE_F8_E4M3)
     return 0;
   return static_cast<std::uint64_t>(scale_elements(desc)) * dtype_size(desc.scale_dtype);
-}
-
-// Read in place when it outlives the weight and is aligned to its elements, which a file's tensor need not be.
-bool stays(const abk_weight_desc &desc, const void *data, aby_dtype dtype) {
-  return desc.borrowed != 0 && reinterpret_cast<std::uintptr_t>(data) % dtype_size(dtype) == 0;
 }
 
 const std::array<double, 256> &f8_table() {
@@ -40,6 +33,15 @@ void widen(const std::byte *data, std::int64_t first, std::int64_t count, double
     to[i] = static_cast<double>(convert(from[i]));
 }
 
+void widen_blocks(const std::byte *data, aby_dtype format, std::int64_t first, std::int64_t count, double *to) {
+  float part[kMostBlockElements];
+  for (std::int64_t i = 0; i < count; i += kMostBlockElements) {
+    const std::int64_t n = std::min(kMostBlockElements, count - i);
+    dequantise(format, data, first + i, n, part);
+    std::copy_n(part, n, to + i);
+  }
+}
+
 } // namespace
 
 abk_weight_size ReferenceWeight::size_of(const abk_weight_desc &desc) {
@@ -47,12 +49,11 @@ abk_weight_size ReferenceWeight::size_of(const abk_weight_desc &desc) {
   abk_weight_size size{};
   const auto add = [&](const void *const *pointers, std::int64_t i, std::uint64_t bytes, aby_dtype dtype) {
     size.bytes += bytes;
-    // Where the data will be may be unknown yet: then it counts as aligned.
-    if (stays(desc, pointers != nullptr ? pointers[i] : nullptr, dtype))
+    if (reads_in_place(desc, pointers != nullptr ? pointers[i] : nullptr, dtype))
       size.borrowed_bytes += bytes;
   };
   for (std::int64_t i = 0; i < desc.count; ++i) {
-    add(desc.data, i, data_bytes(desc), desc.dtype);
+    add(desc.data, i, matrix_bytes(desc), desc.dtype);
     if (desc.dtype == ABY_DTYPE_F8_E4M3)
       add(desc.scales, i, scale_bytes(desc), desc.scale_dtype);
   }
@@ -66,14 +67,14 @@ ReferenceWeight::ReferenceWeight(const abk_weight_desc &desc)
   check_weight_data(desc);
   const auto keep = [&](const void *data, std::uint64_t bytes, aby_dtype dtype) {
     const auto *from = static_cast<const std::byte *>(data);
-    if (stays(desc, data, dtype))
+    if (reads_in_place(desc, data, dtype))
       return from;
     copies_.emplace_back(from, from + bytes);
     return static_cast<const std::byte *>(copies_.back().data());
   };
   for (std::int64_t i = 0; i < desc.count; ++i) {
     Matrix matrix;
-    matrix.data = keep(desc.data[i], data_bytes(desc), desc.dtype);
+    matrix.data = keep(desc.data[i], matrix_bytes(desc), desc.dtype);
     if (desc.dtype == ABY_DTYPE_F8_E4M3)
       matrix.scales = keep(desc.scales[i], scale_bytes(desc), desc.scale_dtype);
     matrices_.push_back(matrix);
@@ -83,6 +84,8 @@ ReferenceWeight::ReferenceWeight(const abk_weight_desc &desc)
 void ReferenceWeight::widen_row(std::int64_t matrix, std::int64_t row, double *to) const {
   const Matrix &from = matrices_[static_cast<std::size_t>(matrix)];
   const std::int64_t first = row * k;
+  if (is_block_format(dtype_))
+    return widen_blocks(from.data, dtype_, first, k, to);
   switch (dtype_) {
   case ABY_DTYPE_F32:
     return widen<float>(from.data, first, k, to, [](float value) { return value; });

@@ -21,14 +21,19 @@ aby_dtype dtype_of(const std::string &name) {
 } // namespace
 
 void ModelOptions::add(CLI::App &command, bool with_mtp) {
-  command.add_option("MODEL", path_, "folder of a checkpoint: config.json, *.safetensors, tokenizer.json")->required();
+  command.add_option("MODEL", path_, "folder with config.json, *.safetensors and tokenizer.json, or a GGUF file")
+      ->required();
   command.add_option("--backend", backend_, "backend by name, or a module by its path (default: the best there is)");
-  command.add_option("--threads", threads, "worker threads (default: one per core)")->check(CLI::Range(1u, kMostThreads));
-  command.add_option("--activations", activations_, "arithmetic: f32 (exact, default) or bf16 (faster where it is native)")
-      ->check(CLI::IsMember({"f32", "bf16"}));
+  command.add_option("--threads", threads, "worker threads (default: one per core)")
+      ->check(CLI::Range(1u, kMostThreads));
+  command
+      .add_option("--activations", activations_,
+                  "arithmetic: auto (f32; int8 for quantised weights), f32 everywhere, or bf16 in its place")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command.add_option("--cache", cache_, "type of cached rows: auto (that of activations), f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command.add_option("--cache-tokens", cache_tokens, "tokens that the cache holds (default: the context, at most 32768)");
+  command.add_option("--cache-tokens", cache_tokens,
+                     "tokens that the cache holds (default: the context, at most 32768)");
   command.add_option("--absorb-below", absorb_below_, "absorbed attention below this many new tokens (default 128)");
   command.add_option("--tokenizer", tokenizer_, "folder with tokenizer.json (default: MODEL)");
   if (with_mtp)
@@ -64,9 +69,11 @@ void check_utf8(const std::string &text, const char *what) {
   std::size_t i = 0;
   while (i < text.size()) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
-                               : lead >= 0xf0 && lead < 0xf5                  ? 4
-                                                                              : 0;
+    const std::size_t length = lead < 0x80                   ? 1
+                               : lead >= 0xc2 && lead < 0xe0 ? 2
+                               : lead >= 0xe0 && lead < 0xf0 ? 3
+                               : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                             : 0;
     bool good = length > 0 && i + length <= text.size();
     for (std::size_t j = 1; good && j < length; ++j)
       good = (static_cast<unsigned char>(text[i + j]) & 0xc0) == 0x80;

@@ -100,7 +100,23 @@ enum {
   ABY_DTYPE_I8 = 6,
   ABY_DTYPE_U8 = 7,
   ABY_DTYPE_I32 = 8,
-  ABY_DTYPE_I64 = 9
+  ABY_DTYPE_I64 = 9,
+
+  /* Block formats of quantised weights in GGUF files: a row is a whole number of blocks, whose elements share scales.
+   * Only weights that are stored have such a type; arrays that the library gives never do. */
+  ABY_DTYPE_Q4_0 = 20,   /**< 32 elements in 18 bytes. */
+  ABY_DTYPE_Q4_1 = 21,   /**< 32 elements in 20 bytes. */
+  ABY_DTYPE_Q5_0 = 22,   /**< 32 elements in 22 bytes. */
+  ABY_DTYPE_Q5_1 = 23,   /**< 32 elements in 24 bytes. */
+  ABY_DTYPE_Q8_0 = 24,   /**< 32 elements in 34 bytes. */
+  ABY_DTYPE_Q2_K = 25,   /**< 256 elements in 84 bytes. */
+  ABY_DTYPE_Q3_K = 26,   /**< 256 elements in 110 bytes. */
+  ABY_DTYPE_Q4_K = 27,   /**< 256 elements in 144 bytes. */
+  ABY_DTYPE_Q5_K = 28,   /**< 256 elements in 176 bytes. */
+  ABY_DTYPE_Q6_K = 29,   /**< 256 elements in 210 bytes. */
+  ABY_DTYPE_IQ4_NL = 30, /**< 32 elements in 18 bytes. */
+  ABY_DTYPE_IQ4_XS = 31, /**< 256 elements in 136 bytes. */
+  ABY_DTYPE_MXFP4 = 32   /**< 32 elements in 17 bytes. */
 };
 
 /** Most dimensions of a tensor. */
@@ -112,7 +128,7 @@ typedef struct aby_tensor {
   aby_dtype dtype;
   const char *name; /**< As the published checkpoints name it, e.g. "model.norm.weight". */
   const void *data;
-  uint64_t bytes; /**< Size of data: must equal the elements times their size. */
+  uint64_t bytes; /**< Size of data: must equal the elements, or the blocks of all rows, times their size. */
   uint32_t rank;  /**< 1 to ABY_MAX_RANK. */
   uint32_t reserved;
   int64_t shape[ABY_MAX_RANK];
@@ -159,9 +175,10 @@ typedef struct aby_device aby_device;
 /** Options of aby_device_open. */
 typedef struct aby_device_options {
   uint32_t struct_size;
-  uint32_t index;      /**< Which of the backend's devices; 0 is the first. */
-  const char *backend; /**< NULL: the best one present. Else a name, or the path of a backend module (it holds a '/'). */
-  uint32_t threads;    /**< Worker threads of a CPU backend, the calling thread included; 0: one per core. */
+  uint32_t index; /**< Which of the backend's devices; 0 is the first. */
+  const char
+      *backend;     /**< NULL: the best one present. Else a name, or the path of a backend module (it holds a '/'). */
+  uint32_t threads; /**< Worker threads of a CPU backend, the calling thread included; 0: one per core. */
   uint32_t reserved;
 } aby_device_options;
 
@@ -175,10 +192,10 @@ ABY_API aby_status aby_device_open(aby_device **out, const aby_device_options *o
 /** What a device is. Strings are valid while the device lives. */
 typedef struct aby_device_info {
   uint32_t struct_size;
-  uint32_t threads;    /**< Worker threads, the calling one included; 0 for a device that has none. */
-  const char *backend; /**< Name of its backend. */
-  const char *name;    /**< Such as the processor's model name. */
-  const char *isa;     /**< Instruction sets in use, such as "avx2 avx512 avx512_bf16". */
+  uint32_t threads;      /**< Worker threads, the calling one included; 0 for a device that has none. */
+  const char *backend;   /**< Name of its backend. */
+  const char *name;      /**< Such as the processor's model name. */
+  const char *isa;       /**< Instruction sets in use, such as "avx2 avx512 avx512_bf16". */
   uint64_t memory_bytes; /**< Memory of the device in all; 0 if unknown. */
 } aby_device_info;
 
@@ -208,17 +225,21 @@ typedef int32_t (*aby_progress_fn)(void *context, aby_stage stage, uint64_t done
 /** Options of aby_model_plan, aby_model_open and aby_model_open_tensors. */
 typedef struct aby_model_options {
   uint32_t struct_size;
-  uint32_t threads;     /**< When device is NULL: worker threads; 0: one per core. */
-  aby_device *device;   /**< Where to run; NULL: one is opened from backend and threads. */
-  const char *backend;  /**< When device is NULL: as in aby_device_options. */
-  aby_dtype activations; /**< F32 (default), or BF16: faster on processors that multiply it. */
+  uint32_t threads;      /**< When device is NULL: worker threads; 0: one per core. */
+  aby_device *device;    /**< Where to run; NULL: one is opened from backend and threads. */
+  const char *backend;   /**< When device is NULL: as in aby_device_options. */
+  aby_dtype activations; /**< AUTO (default): float32, but for products with quantised weights rounded to int8 in blocks
+                              of 128. F32: float32 everywhere, slow for quantised weights. BF16: as AUTO with bfloat16
+                              in the place of float32, faster on processors that multiply it. */
   aby_dtype cache_dtype; /**< Type of cached rows: AUTO (that of activations), F32, or BF16. */
   uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
                               context and 32768. Rounded up to whole blocks of 64. */
-  uint32_t absorb_below; /**< MLA attention runs in its absorbed form for sequences that bring fewer new tokens than
-                              this, un-absorbed otherwise; 0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
-  uint32_t mtp;          /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
-  const char *tokenizer; /**< Folder with tokenizer.json and tokenizer_config.json; NULL: the checkpoint's own. */
+  uint32_t
+      absorb_below; /**< MLA attention runs in its absorbed form for sequences that bring fewer new tokens than
+                         this, un-absorbed otherwise; 0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
+  uint32_t mtp;     /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
+  const char *tokenizer;    /**< Folder with tokenizer.json and tokenizer_config.json; NULL: the checkpoint's own, which
+                                 for GGUF is in the file. */
   aby_progress_fn progress; /**< May be NULL. */
   void *progress_context;
 } aby_model_options;
@@ -245,14 +266,20 @@ typedef struct aby_model_plan {
 /** Fills *out with zeros and struct_size. Since 0.1. */
 ABY_API aby_status aby_model_plan_init(aby_model_plan *out, size_t struct_size);
 
-/** Reads config and tensor headers of the checkpoint at path, checks that every tensor is there with the right shape,
- *  and says what opening it would need. options may be NULL. Errors as aby_model_open. Since 0.1. */
+/** Reads config and tensor headers of the checkpoint at path (see aby_model_open), checks that every tensor is there
+ * with the right shape, and says what opening it would need. options may be NULL. Errors as aby_model_open. Since 0.1.
+ */
 ABY_API aby_status aby_model_plan_get(aby_model_plan *out, const char *path, const aby_model_options *options);
 
-/** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json). options may be NULL.
- *  A folder without tokenizer.json opens; text functions then return ABY_ERROR_STATE.
- *  ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names file, tensor and offset),
- *  ABY_ERROR_UNSUPPORTED (architecture), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
+/** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF model: its file,
+ * any one of its parts (NAME-00001-of-00003.gguf; the others lie beside it), or a folder that holds one GGUF model and
+ * no config.json. options may be NULL. Of GGUF, versions 2 and 3 are read, little-endian, of the architectures
+ * deepseek2, qwen2 and llama, with tensors of the types in aby_dtype and a byte-level BPE. Tensors are read where they
+ * are in the mapped file, but for two kinds that are stored in another arrangement: kv_b_proj in halves is kept in F32,
+ * and q_proj and k_proj of llama are copied. A checkpoint without a tokenizer opens; text functions then return
+ * ABY_ERROR_STATE. ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names file, key or tensor, and
+ * offset), ABY_ERROR_UNSUPPORTED (architecture, type, tokenizer; named), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED.
+ * Since 0.1. */
 ABY_API aby_status aby_model_open(aby_model **out, const char *path, const aby_model_options *options);
 
 /** Opens a model from arrays in memory. config_json is the text of a config.json; tensors are copied.
@@ -272,15 +299,15 @@ typedef struct aby_model_info {
   uint32_t layers;          /**< num_hidden_layers. */
   const char *architecture; /**< model_type of the config: "deepseek_v3", "qwen2", ... */
   const char *attention;    /**< "mla" or "gqa". */
-  const char *weight_types; /**< Types of the stored weights, such as "f8_e4m3 bf16 f32". */
+  const char *weight_types; /**< Types of the stored weights, such as "f32 bf16 f8_e4m3" or "f32 q4_k q6_k". */
   uint32_t hidden_size;
   uint32_t vocab_size;
   uint32_t heads;
   uint32_t kv_heads;     /**< Key-value heads of grouped-query attention; 0 for MLA. */
   uint32_t kv_lora_rank; /**< 0 for grouped-query attention. */
   uint32_t rope_dim;
-  uint32_t experts;       /**< n_routed_experts; 0 for dense models. */
-  uint32_t top_k;         /**< num_experts_per_tok. */
+  uint32_t experts;        /**< n_routed_experts; 0 for dense models. */
+  uint32_t top_k;          /**< num_experts_per_tok. */
   uint32_t context_length; /**< max_position_embeddings. */
   uint32_t mtp_layers;     /**< MTP layers that are loaded. */
   int32_t bos_token;       /**< -1 if there is none. */
@@ -289,7 +316,7 @@ typedef struct aby_model_info {
   uint32_t reasons; /**< 1 if the vocabulary has the markers <think> and </think>. */
   aby_dtype activations;
   aby_dtype cache_dtype;
-  uint64_t parameters;         /**< This and the following: as in aby_model_plan. */
+  uint64_t parameters; /**< This and the following: as in aby_model_plan. */
   uint64_t active_parameters;
   uint64_t file_bytes;
   uint64_t weight_bytes;
@@ -304,7 +331,8 @@ ABY_API aby_status aby_model_info_init(aby_model_info *out, size_t struct_size);
 /** Describes a model. Since 0.1. */
 ABY_API aby_status aby_model_info_get(aby_model_info *out, const aby_model *model);
 
-/** The tokens that end a reply (eos_token_id of generation_config.json or config.json). Since 0.1. */
+/** The tokens that end a reply: eos_token_id of generation_config.json or config.json; of GGUF, tokenizer.ggml's
+ *  eos_token_id and eot_token_id. Since 0.1. */
 ABY_API aby_status aby_model_eos_tokens(int32_t *out, size_t capacity, size_t *out_count, const aby_model *model);
 
 /** The device that the model runs on; a new reference, to be destroyed by the caller. Since 0.1. */
@@ -317,9 +345,9 @@ ABY_API void aby_model_destroy(aby_model *model);
 
 /** Flags of aby_model_tokenize. */
 enum {
-  ABY_TOKENIZE_DEFAULT = 0,    /**< Markers of special tokens inside the text become those tokens. */
-  ABY_TOKENIZE_ADD_BOS = 1,    /**< Begin with the BOS token if the checkpoint asks for one and the text has none. */
-  ABY_TOKENIZE_PLAIN = 2       /**< Treat markers of special tokens as ordinary text (for text from strangers). */
+  ABY_TOKENIZE_DEFAULT = 0, /**< Markers of special tokens inside the text become those tokens. */
+  ABY_TOKENIZE_ADD_BOS = 1, /**< Begin with the BOS token if the checkpoint asks for one and the text has none. */
+  ABY_TOKENIZE_PLAIN = 2    /**< Treat markers of special tokens as ordinary text (for text from strangers). */
 };
 
 /** Token ids of a text, equal to Hugging Face's. length is in bytes.
@@ -357,7 +385,8 @@ ABY_API aby_status aby_model_render_chat(char *out, size_t capacity, size_t *out
 /* ---------------------------------------------------------------- sequences */
 
 /** Tokens that were evaluated and their cache. One thread at a time; sequences of one model may run on different
- *  threads. A call on a sequence that is in use returns ABY_ERROR_BUSY; aby_sequence_cancel may come from any thread. */
+ *  threads. A call on a sequence that is in use returns ABY_ERROR_BUSY; aby_sequence_cancel may come from any thread.
+ */
 typedef struct aby_sequence aby_sequence;
 
 /** An empty sequence. Since 0.1. */
@@ -374,10 +403,10 @@ enum {
 /** Options of aby_sequence_eval. */
 typedef struct aby_eval_options {
   uint32_t struct_size;
-  uint32_t keep;     /**< ABY_KEEP_ flags. */
-  uint64_t logits;   /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
-  uint32_t mtp;      /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
-  uint32_t chunk;    /**< Tokens of one pass; 0: 512. */
+  uint32_t keep;   /**< ABY_KEEP_ flags. */
+  uint64_t logits; /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
+  uint32_t mtp;    /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
+  uint32_t chunk;  /**< Tokens of one pass; 0: 512. */
 } aby_eval_options;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -407,9 +436,9 @@ enum {
   ABY_OUTPUT_CACHE_K_ROPE = 5, /**< F32 [length, rope_dim] after RoPE, interleaved order. */
   ABY_OUTPUT_CACHE_K = 6,      /**< F32 [length, kv_heads, head_dim] after RoPE (grouped-query attention). */
   ABY_OUTPUT_CACHE_V = 7,      /**< F32 [length, kv_heads, head_dim]. */
-  ABY_OUTPUT_MTP_LOGITS = 8,   /**< F32 [rows, vocab_size]: row r predicts the token after the next one. Row i belongs to
-                                    the pair (hidden state of token t, embedding of token t + 1). */
-  ABY_OUTPUT_MTP_HIDDEN = 9    /**< F32 [pairs, hidden_size] of the MTP layer, before its head's norm. */
+  ABY_OUTPUT_MTP_LOGITS = 8, /**< F32 [rows, vocab_size]: row r predicts the token after the next one. Row i belongs to
+                                  the pair (hidden state of token t, embedding of token t + 1). */
+  ABY_OUTPUT_MTP_HIDDEN = 9  /**< F32 [pairs, hidden_size] of the MTP layer, before its head's norm. */
 };
 
 /** Points *out at a result of the last evaluation, or at a copy of cached rows. The data is valid until the next
@@ -447,17 +476,17 @@ typedef struct aby_generation aby_generation;
 /** Options of aby_generation_create. */
 typedef struct aby_generation_options {
   uint32_t struct_size;
-  uint32_t ignore_eos;   /**< Non-zero: end-of-sequence tokens do not end the reply. */
-  uint64_t max_tokens;   /**< Most new tokens; 0: as many as the context holds. */
-  float temperature;     /**< 0: greedy, ties to the lower id. Negative: the checkpoint's generation_config (1 if unset). */
-  float top_p;           /**< Keep the likeliest tokens of this total probability. 0: the checkpoint's (1 if unset). */
-  float min_p;           /**< Keep tokens at least this share as likely as the likeliest. 0: off. */
-  uint32_t top_k;        /**< Keep this many tokens. 0: the checkpoint's (all if unset). */
-  uint64_t seed;         /**< The same seed gives the same reply. */
+  uint32_t ignore_eos; /**< Non-zero: end-of-sequence tokens do not end the reply. */
+  uint64_t max_tokens; /**< Most new tokens; 0: as many as the context holds. */
+  float temperature; /**< 0: greedy, ties to the lower id. Negative: the checkpoint's generation_config (1 if unset). */
+  float top_p;       /**< Keep the likeliest tokens of this total probability. 0: the checkpoint's (1 if unset). */
+  float min_p;       /**< Keep tokens at least this share as likely as the likeliest. 0: off. */
+  uint32_t top_k;    /**< Keep this many tokens. 0: the checkpoint's (all if unset). */
+  uint64_t seed;     /**< The same seed gives the same reply. */
   const int32_t *stop_tokens; /**< Further tokens that end the reply; may be NULL. */
   uint64_t stop_token_count;
-  uint32_t plain;        /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
-  uint32_t chunk;        /**< Prompt tokens of one step; 0: 512. */
+  uint32_t plain; /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
+  uint32_t chunk; /**< Prompt tokens of one step; 0: 512. */
 } aby_generation_options;
 
 /** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */
@@ -494,7 +523,7 @@ enum {
 typedef struct aby_event {
   uint32_t struct_size;
   aby_event_kind kind;
-  int32_t token;                   /**< ABY_EVENT_TOKEN: its id. ABY_EVENT_END: the token that ended it. Else -1. */
+  int32_t token; /**< ABY_EVENT_TOKEN: its id. ABY_EVENT_END: the token that ended it. Else -1. */
   aby_text_kind text_kind;
   const char *text;                /**< Whole UTF-8 characters, not ended by NUL; valid until the next step. */
   uint64_t text_length;            /**< In bytes. */

@@ -29,10 +29,10 @@ enum {
 /** Arguments of aby_moe_route. */
 typedef struct aby_moe_route_args {
   uint32_t struct_size;
-  int32_t tokens;  /**< b >= 0 */
-  int32_t experts; /**< e >= 1 */
-  int32_t top_k;   /**< 1 to experts */
-  int32_t n_group; /**< >= 1 and divides experts */
+  int32_t tokens;     /**< b >= 0 */
+  int32_t experts;    /**< e >= 1 */
+  int32_t top_k;      /**< 1 to experts */
+  int32_t n_group;    /**< >= 1 and divides experts */
   int32_t topk_group; /**< 1 to n_group */
   aby_scoring scoring;
   aby_topk_method topk_method;
@@ -53,8 +53,8 @@ ABY_API aby_status aby_moe_route(aby_device *device, const aby_moe_route_args *a
 /** Expert weights prepared on a device. Immutable; any thread may use it. */
 typedef struct aby_experts aby_experts;
 
-/** Arguments of aby_experts_create. Weights W of y = x W^T, each [n, k] row-major of one dtype (F32, F16, BF16, or
- *  F8_E4M3 with block scales). They are copied. */
+/** Arguments of aby_experts_create. Weights W of y = x W^T, each [n, k] row-major of one dtype: F32, F16, BF16, F8_E4M3
+ *  with block scales, or a block format such as Q4_K, of which every k must be whole blocks. They are copied. */
 typedef struct aby_experts_desc {
   uint32_t struct_size;
   int32_t experts;      /**< e */
@@ -62,13 +62,13 @@ typedef struct aby_experts_desc {
   int32_t inter;        /**< moe_intermediate_size */
   int32_t shared_inter; /**< Width of the shared experts' MLP; 0: none. */
   aby_dtype dtype;
-  aby_dtype compute;       /**< F32 (default) or BF16 arithmetic. */
-  aby_dtype scale_dtype;   /**< F8_E4M3: F32 or F8_E8M0. */
-  int32_t block_n;         /**< F8_E4M3: rows of a scale's block; default 128. */
-  int32_t block_k;         /**< F8_E4M3: columns of a scale's block; default 128. */
-  const void *const *gate; /**< [e] pointers to [inter, hidden] */
-  const void *const *up;   /**< [e] pointers to [inter, hidden] */
-  const void *const *down; /**< [e] pointers to [hidden, inter] */
+  aby_dtype compute;             /**< F32 (default) or BF16 arithmetic. */
+  aby_dtype scale_dtype;         /**< F8_E4M3: F32 or F8_E8M0. */
+  int32_t block_n;               /**< F8_E4M3: rows of a scale's block; default 128. */
+  int32_t block_k;               /**< F8_E4M3: columns of a scale's block; default 128. */
+  const void *const *gate;       /**< [e] pointers to [inter, hidden] */
+  const void *const *up;         /**< [e] pointers to [inter, hidden] */
+  const void *const *down;       /**< [e] pointers to [hidden, inter] */
   const void *const *gate_scale; /**< [e] pointers to [ceil(n / block_n), ceil(k / block_k)]; NULL unless F8_E4M3 */
   const void *const *up_scale;
   const void *const *down_scale;
@@ -113,14 +113,14 @@ typedef struct aby_mla aby_mla;
 /** Arguments of aby_mla_create. */
 typedef struct aby_mla_desc {
   uint32_t struct_size;
-  int32_t heads;            /**< h */
+  int32_t heads; /**< h */
   int32_t kv_lora_rank;
   int32_t qk_nope_head_dim;
   int32_t qk_rope_head_dim;
   int32_t v_head_dim;
-  aby_dtype dtype;    /**< F32, F16 or BF16 */
-  aby_dtype compute;  /**< F32 (default) or BF16 arithmetic. */
-  const void *kv_b;   /**< [h * (nope + v), kv_lora_rank]: kv_b_proj.weight. Copied. */
+  aby_dtype dtype;   /**< F32, F16, BF16, or a block format of which kv_lora_rank is whole blocks. */
+  aby_dtype compute; /**< F32 (default) or BF16 arithmetic. */
+  const void *kv_b;  /**< [h * (nope + v), kv_lora_rank]: kv_b_proj.weight. Copied. */
 } aby_mla_desc;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -137,7 +137,7 @@ ABY_API void aby_mla_destroy(aby_mla *mla);
  *  rows must be in the cache already. */
 typedef struct aby_mla_attend_args {
   uint32_t struct_size;
-  int32_t sequences;  /**< s >= 0 */
+  int32_t sequences;          /**< s >= 0 */
   const int32_t *row_begin;   /**< [s + 1], row_begin[0] = 0 */
   const int32_t *context;     /**< [s] cached tokens before the new ones */
   const int32_t *block_table; /**< [s, table_stride] blocks of 64 tokens, in order */

@@ -10,7 +10,7 @@ namespace {
 
 aby_model_options default_model_options() noexcept {
   aby_model_options options{};
-  options.activations = ABY_DTYPE_F32;
+  options.activations = ABY_DTYPE_AUTO;
   options.cache_dtype = ABY_DTYPE_AUTO;
   return options;
 }
@@ -28,16 +28,14 @@ ModelOptions model_options(const aby_model_options *raw_options) {
     options.device = given.device->device;
   options.device_options = {given.backend != nullptr ? given.backend : "", 0, given.threads};
   options.activations = check_float(given.activations, "activations");
-  if (options.activations == ABY_DTYPE_AUTO)
-    options.activations = ABY_DTYPE_F32;
   options.cache_dtype = check_float(given.cache_dtype, "cache_dtype");
   options.cache_tokens = given.cache_tokens;
   options.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;
   options.mtp = given.mtp != 0;
   options.tokenizer = given.tokenizer != nullptr ? given.tokenizer : "";
   if (given.progress != nullptr)
-    options.progress = [progress = given.progress, context = given.progress_context](
-                           aby_stage stage, std::uint64_t done, std::uint64_t total) {
+    options.progress = [progress = given.progress,
+                        context = given.progress_context](aby_stage stage, std::uint64_t done, std::uint64_t total) {
       return progress(context, stage, done, total) == 0;
     };
   return options;
@@ -100,8 +98,7 @@ aby_model_info info_struct(const aby_model &handle) {
     info.bos_token = *text.tokenizer->bos_token();
   info.has_tokenizer = text.tokenizer ? 1 : 0;
   info.has_chat_template = text.chat_template ? 1 : 0;
-  info.reasons =
-      text.tokenizer && text.tokenizer->token_id("<think>") && text.tokenizer->token_id("</think>") ? 1 : 0;
+  info.reasons = text.tokenizer && text.tokenizer->token_id("<think>") && text.tokenizer->token_id("</think>") ? 1 : 0;
   info.activations = model.activations();
   info.cache_dtype = model.cache().dtype();
   const ModelPlan &plan = model.plan();
@@ -152,7 +149,8 @@ aby_status aby_model_open_tensors(aby_model **out, const char *config_json, cons
     require(config_json, "config_json");
     if (count > 0)
       require(tensors, "tensors");
-    *out = make_handle(LoadedModel::open_tensors(config_json, make_memory_source(tensors, count), model_options(options)));
+    *out =
+        make_handle(LoadedModel::open_tensors(config_json, make_memory_source(tensors, count), model_options(options)));
   });
 }
 

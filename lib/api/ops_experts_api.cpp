@@ -33,8 +33,7 @@ void check_desc(const aby_experts_desc &desc) {
   check(desc.hidden >= 1, "hidden", desc.hidden, "1 or more");
   check(desc.inter >= 1, "inter", desc.inter, "1 or more");
   check(desc.shared_inter >= 0, "shared_inter", desc.shared_inter, "0 or more");
-  check(desc.dtype >= ABY_DTYPE_F32 && desc.dtype <= ABY_DTYPE_F8_E4M3, "dtype", desc.dtype,
-        "f32, f16, bf16 or f8_e4m3");
+  check(is_weight_dtype(desc.dtype), "dtype", desc.dtype, "f32, f16, bf16, f8_e4m3 or a block format");
   check(desc.compute == ABY_DTYPE_F32 || desc.compute == ABY_DTYPE_BF16, "compute", desc.compute, "f32 or bf16");
   if (desc.dtype == ABY_DTYPE_F8_E4M3) {
     check(desc.scale_dtype == ABY_DTYPE_F32 || desc.scale_dtype == ABY_DTYPE_F8_E8M0, "scale_dtype", desc.scale_dtype,
@@ -80,7 +79,8 @@ void check_index(const aby_experts &experts, const aby_moe_experts_args &args) {
            args.index[i], "; there are ", experts.experts, " experts");
     for (std::int64_t j = i - i % args.top_k; j < i; ++j) {
       if (args.index[j] == args.index[i])
-        fail(ABY_ERROR_INVALID_ARGUMENT, "moe_experts: row ", i / args.top_k, " names expert ", args.index[i], " twice");
+        fail(ABY_ERROR_INVALID_ARGUMENT, "moe_experts: row ", i / args.top_k, " names expert ", args.index[i],
+             " twice");
     }
   }
 }

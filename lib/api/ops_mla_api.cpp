@@ -39,7 +39,8 @@ void check_desc(const aby_mla_desc &desc) {
   check(desc.qk_rope_head_dim >= 2 && desc.qk_rope_head_dim % 2 == 0, "qk_rope_head_dim", desc.qk_rope_head_dim,
         "an even number of 2 or more");
   check(desc.v_head_dim >= 1, "v_head_dim", desc.v_head_dim, "1 or more");
-  check(desc.dtype >= ABY_DTYPE_F32 && desc.dtype <= ABY_DTYPE_BF16, "dtype", desc.dtype, "f32, f16 or bf16");
+  check(is_weight_dtype(desc.dtype) && desc.dtype != ABY_DTYPE_F8_E4M3, "dtype", desc.dtype,
+        "f32, f16, bf16 or a block format");
   check(desc.compute == ABY_DTYPE_F32 || desc.compute == ABY_DTYPE_BF16, "compute", desc.compute, "f32 or bf16");
   require(static_cast<const char *>(desc.kv_b), "kv_b");
 }
@@ -170,7 +171,8 @@ aby_status aby_mla_attend(const aby_mla *mla, const aby_mla_attend_args *raw_arg
     args.scale = given.scale;
     args.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;
     args.q = dense_rows(op.upload(given.q, bytes(rows * q_cols, sizeof(float))), q_cols);
-    const std::int64_t cached = std::int64_t{given.blocks} * ABK_BLOCK_TOKENS * (desc.kv_lora_rank + desc.qk_rope_head_dim);
+    const std::int64_t cached =
+        std::int64_t{given.blocks} * ABK_BLOCK_TOKENS * (desc.kv_lora_rank + desc.qk_rope_head_dim);
     args.cache = op.upload(given.cache, bytes(cached, dtype_size(given.cache_dtype)));
     args.out = dense_rows(op.upload(nullptr, bytes(rows * out_cols, sizeof(float))), out_cols);
     args.scratch = op.scratch(scratch_desc(desc, rows, longest, args.absorb_below));

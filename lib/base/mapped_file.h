@@ -18,6 +18,9 @@ public:
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;
 
+  // The pages of a part are not needed soon: the operating system may drop them from memory and read them again.
+  void release(const std::byte *data, std::size_t bytes) const noexcept;
+
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   const std::string &path() const noexcept { return path_; }
 

@@ -1,13 +1,10 @@
 #include "engine/loaded_model.h"
 
-#include "base/mapped_file.h"
 #include "base/status.h"
-#include "engine/text_parts.h"
+#include "engine/checkpoint.h"
 #include "weights/memory_source.h"
-#include "weights/safetensors.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <limits>
 
 namespace abyssal {
@@ -21,8 +18,24 @@ DevicePtr device_of(const ModelOptions &options) {
   return options.device ? options.device : Device::open(options.device_options);
 }
 
-aby_dtype cache_dtype_of(const ModelOptions &options) noexcept {
-  return options.cache_dtype == ABY_DTYPE_AUTO ? options.activations : options.cache_dtype;
+// Type of rows of activations.
+aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
+  return options.activations == ABY_DTYPE_AUTO ? ABY_DTYPE_F32 : options.activations;
+}
+
+// The options with the cache's type settled: left open, quantised weights, whose products round activations anyway,
+// have cached rows in bfloat16, others in the type of the activations.
+ModelOptions settled(ModelOptions options, const TensorSource &source) {
+  if (options.cache_dtype != ABY_DTYPE_AUTO)
+    return options;
+  const auto quantised = [&](const std::string &name) {
+    const auto dtypes = source.stored(name).dtypes;
+    return std::any_of(dtypes.begin(), dtypes.end(), is_block_format);
+  };
+  const auto names = source.names();
+  const bool rounds = options.activations == ABY_DTYPE_AUTO && std::any_of(names.begin(), names.end(), quantised);
+  options.cache_dtype = rounds ? ABY_DTYPE_BF16 : row_dtype_of(options);
+  return options;
 }
 
 std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options) {
@@ -31,20 +44,6 @@ std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &opt
   if (asked > std::uint64_t{std::numeric_limits<std::int32_t>::max()} - ABK_BLOCK_TOKENS)
     fail(ABY_ERROR_INVALID_ARGUMENT, "cache_tokens is ", asked, "; at most 2^31 - 65 tokens are supported");
   return (asked + ABK_BLOCK_TOKENS - 1) / ABK_BLOCK_TOKENS * ABK_BLOCK_TOKENS;
-}
-
-ModelConfig read_config(const std::string &folder) {
-  const std::filesystem::path base(folder);
-  if (!std::filesystem::exists(base))
-    fail(ABY_ERROR_NOT_FOUND, folder, ": there is no such file or folder");
-  if (!std::filesystem::is_directory(base))
-    fail(ABY_ERROR_UNSUPPORTED, folder, ": is a file; expected a checkpoint's folder with config.json and *.safetensors");
-  const std::string file = (base / "config.json").string();
-  ModelConfig config = parse_config(read_text_file(file), file);
-  const std::string generation = (base / "generation_config.json").string();
-  if (std::filesystem::exists(generation))
-    parse_generation_config(config, read_text_file(generation), generation);
-  return config;
 }
 
 void report(const ModelOptions &options, aby_stage stage, std::uint64_t done, std::uint64_t total) {
@@ -62,7 +61,7 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
   if (config.n_routed_experts > 0)
     plan.active_parameters -= plan.totals.routed_parameters / static_cast<std::uint64_t>(config.n_routed_experts) *
                               static_cast<std::uint64_t>(config.n_routed_experts - config.num_experts_per_tok);
-  plan.cache_bytes_per_token = cache_bytes_per_token(config, cache_dtype_of(options), options.mtp);
+  plan.cache_bytes_per_token = cache_bytes_per_token(config, options.cache_dtype, options.mtp);
   plan.cache_tokens = cache_tokens_of(config, options);
   WorkspaceSize size;
   size.rows = kPlannedRows;
@@ -74,34 +73,36 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
 }
 
 Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, const ModelOptions &options) {
-  return {device, config, options.activations, options.absorb_below, options.mtp};
+  return {device, config, row_dtype_of(options), options.absorb_below, options.mtp};
 }
 
 } // namespace
 
-ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out) {
-  config_out = read_config(path);
-  const auto source = open_safetensors_folder(path);
+ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &given, ModelConfig &config_out) {
+  const Checkpoint checkpoint = open_checkpoint(path);
+  const ModelOptions options = settled(given, *checkpoint.source);
   const DevicePtr device = device_of(options);
-  return make_plan(config_out, *source, device, options, make_workspace(device, config_out, options));
+  config_out = checkpoint.config;
+  return make_plan(config_out, *checkpoint.source, device, options, make_workspace(device, config_out, options));
 }
 
-std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &options) {
-  report(options, ABY_STAGE_READ, 0, 1);
-  ModelConfig config = read_config(path);
-  const auto source = open_safetensors_folder(path);
-  TextParts text = read_text_parts(options.tokenizer.empty() ? path : options.tokenizer, !options.tokenizer.empty());
+std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &given) {
+  report(given, ABY_STAGE_READ, 0, 1);
+  Checkpoint checkpoint = open_checkpoint(path);
+  const ModelOptions options = settled(given, *checkpoint.source);
+  TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer, true);
   report(options, ABY_STAGE_READ, 1, 1);
-  std::shared_ptr<LoadedModel> model(
-      new LoadedModel(std::move(config), source, options, device_of(options), std::move(text)));
+  std::shared_ptr<LoadedModel> model(new LoadedModel(std::move(checkpoint.config), std::move(checkpoint.source),
+                                                     options, device_of(options), std::move(text)));
   model->load(options);
   return model;
 }
 
 std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config_json,
                                                        std::shared_ptr<const TensorSource> source,
-                                                       const ModelOptions &options) {
-  report(options, ABY_STAGE_READ, 0, 1);
+                                                       const ModelOptions &given) {
+  report(given, ABY_STAGE_READ, 0, 1);
+  const ModelOptions options = settled(given, *source);
   ModelConfig config = parse_config(config_json, "config_json");
   TextParts text;
   if (!options.tokenizer.empty())
@@ -116,9 +117,9 @@ std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config
 LoadedModel::LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
                          DevicePtr device, TextParts text)
     : config_(std::move(config)), source_(std::move(source)), device_(std::move(device)), text_(std::move(text)),
-      mtp_(options.mtp), absorb_below_(options.absorb_below), rope_(config_),
+      mtp_(options.mtp), absorb_below_(options.absorb_below), arithmetic_(options.activations), rope_(config_),
       workspace_(make_workspace(device_, config_, options)),
-      cache_(device_, config_, cache_dtype_of(options),
+      cache_(device_, config_, options.cache_dtype,
              static_cast<std::int32_t>(cache_tokens_of(config_, options) / ABK_BLOCK_TOKENS), options.mtp) {}
 
 void LoadedModel::load(const ModelOptions &options) {
@@ -143,8 +144,8 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
     changed.insert(std::move(name));
   }
   const auto source = overlay(source_, replacements);
-  WeightLoader loader(device_, *source, activations(), config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled,
-                      {}, weight_map_, std::move(changed));
+  WeightLoader loader(device_, *source, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled, {},
+                      weight_map_, std::move(changed));
   ModelWeights weights = visit_weights(config_, mtp_, loader);
   weights_ = std::move(weights);
   weight_map_ = std::move(loader.loaded());

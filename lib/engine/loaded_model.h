@@ -17,7 +17,7 @@ namespace abyssal {
 struct ModelOptions {
   DevicePtr device; // null: opened from device_options
   DeviceOptions device_options;
-  aby_dtype activations = ABY_DTYPE_F32;
+  aby_dtype activations = ABY_DTYPE_AUTO; // F32 and BF16 too; see abyssal.h
   aby_dtype cache_dtype = ABY_DTYPE_AUTO;
   std::uint64_t cache_tokens = 0;
   std::uint32_t absorb_below = 128;
@@ -37,9 +37,8 @@ struct ModelPlan {
 class LoadedModel {
 public:
   static std::shared_ptr<LoadedModel> open(const std::string &path, const ModelOptions &options);
-  static std::shared_ptr<LoadedModel> open_tensors(const std::string &config_json,
-                                                   std::shared_ptr<const TensorSource> source,
-                                                   const ModelOptions &options);
+  static std::shared_ptr<LoadedModel>
+  open_tensors(const std::string &config_json, std::shared_ptr<const TensorSource> source, const ModelOptions &options);
   // What open would need; reads headers only.
   static ModelPlan plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out);
 
@@ -73,6 +72,7 @@ private:
   TextParts text_;
   bool mtp_;
   std::uint32_t absorb_below_;
+  aby_dtype arithmetic_; // the activations asked for
   Rope rope_;
   ModelPlan plan_;
   Workspace workspace_;

@@ -2,6 +2,7 @@
 
 #include "base/mapped_file.h"
 #include "base/status.h"
+#include "text/gguf_tokenizer.h"
 
 #include <filesystem>
 
@@ -13,7 +14,57 @@ std::string read_if_there(const std::filesystem::path &file) {
   return std::filesystem::exists(file) ? read_text_file(file.string()) : "";
 }
 
+void add_template(TextParts &parts, const std::string &chat_template) {
+  if (chat_template.empty())
+    return;
+  try {
+    parts.chat_template = ChatTemplate::create(chat_template, parts.tokenizer_config);
+  } catch (const Error &error) {
+    parts.template_error = error.text();
+  }
+}
+
+std::string text_or_empty(const GgufMetadata &metadata, const char *key) {
+  return std::string(metadata.text(key).value_or(""));
+}
+
+GgufVocabulary read_vocabulary(const GgufMetadata &metadata) {
+  GgufVocabulary vocabulary;
+  auto tokens = metadata.texts("tokenizer.ggml.tokens");
+  auto merges = metadata.texts("tokenizer.ggml.merges");
+  if (!tokens)
+    metadata.refuse("tokenizer.ggml.tokens", "the tokenizer needs it");
+  if (!merges)
+    metadata.refuse("tokenizer.ggml.merges", "the tokenizer needs it");
+  vocabulary.pre = text_or_empty(metadata, "tokenizer.ggml.pre");
+  vocabulary.tokens = std::move(*tokens);
+  vocabulary.merges = std::move(*merges);
+  vocabulary.types = metadata.integers("tokenizer.ggml.token_type").value_or(std::vector<std::int64_t>());
+  vocabulary.bos = metadata.integer("tokenizer.ggml.bos_token_id");
+  vocabulary.eos = metadata.integer("tokenizer.ggml.eos_token_id");
+  vocabulary.pad = metadata.integer("tokenizer.ggml.padding_token_id");
+  vocabulary.add_bos = metadata.boolean("tokenizer.ggml.add_bos_token");
+  vocabulary.chat_template = text_or_empty(metadata, "tokenizer.chat_template");
+  return vocabulary;
+}
+
 } // namespace
+
+TextParts read_text_parts(const GgufMetadata &metadata) {
+  TextParts parts;
+  const std::string model = text_or_empty(metadata, "tokenizer.ggml.model");
+  if (model.empty() || model == "no_vocab")
+    return parts;
+  if (model != "gpt2")
+    fail(ABY_ERROR_UNSUPPORTED, metadata.path(), ": tokenizer.ggml.model \"", model,
+         "\" is not supported; supported is: gpt2 (byte-level BPE)");
+  const GgufVocabulary vocabulary = read_vocabulary(metadata);
+  TokenizerTexts texts = gguf_tokenizer_texts(vocabulary, metadata.path());
+  parts.tokenizer_config = std::move(texts.config);
+  parts.tokenizer = Tokenizer::create(texts.tokenizer, parts.tokenizer_config, metadata.path());
+  add_template(parts, vocabulary.chat_template);
+  return parts;
+}
 
 TextParts read_text_parts(const std::string &folder, bool required) {
   const std::filesystem::path base(folder);
@@ -31,13 +82,7 @@ TextParts read_text_parts(const std::string &folder, bool required) {
   std::string chat_template = read_if_there(base / "chat_template.jinja");
   if (chat_template.empty())
     chat_template = chat_template_of_config(parts.tokenizer_config, config.string());
-  if (chat_template.empty())
-    return parts;
-  try {
-    parts.chat_template = ChatTemplate::create(chat_template, parts.tokenizer_config);
-  } catch (const Error &error) {
-    parts.template_error = error.text();
-  }
+  add_template(parts, chat_template);
   return parts;
 }
 

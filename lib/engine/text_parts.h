@@ -3,6 +3,7 @@
 
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "weights/gguf_metadata.h"
 
 #include <memory>
 #include <string>
@@ -20,5 +21,8 @@ struct TextParts {
 // From tokenizer.json, tokenizer_config.json and chat_template.jinja in a folder. required: throws NOT_FOUND when there
 // is no tokenizer.json; else the parts are null then.
 TextParts read_text_parts(const std::string &folder, bool required);
+
+// From the metadata of a GGUF file. The parts are null when it has no tokenizer; one that is not supported throws.
+TextParts read_text_parts(const GgufMetadata &metadata);
 
 } // namespace abyssal

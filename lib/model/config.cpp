@@ -227,7 +227,10 @@ void read_token_ids(ModelConfig &c, const ConfigFields &fields) {
 } // namespace
 
 ModelConfig parse_config(const std::string &json, const std::string &origin) {
-  const ConfigFields fields(json, origin);
+  return parse_config(ConfigFields(json, origin));
+}
+
+ModelConfig parse_config(const ConfigFields &fields) {
   ModelConfig config;
   config.model_type = read_model_type(fields);
   read_common(config, fields);

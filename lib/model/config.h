@@ -10,6 +10,8 @@
 
 namespace abyssal {
 
+class ConfigFields;
+
 enum class Attention { kMla, kGqa };
 
 enum class RopeScaling { kNone, kLinear, kYarn, kLlama3 };
@@ -19,9 +21,10 @@ struct RopeConfig {
   RopeScaling scaling = RopeScaling::kNone;
   double factor = 1.0;
   double original_max_position_embeddings = 0;
-  double beta_fast = 32, beta_slow = 1;  // yarn
-  double mscale = 1, mscale_all_dim = 0; // yarn
+  double beta_fast = 32, beta_slow = 1;             // yarn
+  double mscale = 1, mscale_all_dim = 0;            // yarn
   double low_freq_factor = 1, high_freq_factor = 4; // llama3
+  std::vector<float> frequency_divisors = {};       // one per frequency, or none: how GGUF files store llama3's scaling
 };
 
 struct Fp8Config { // quantization_config
@@ -38,9 +41,9 @@ struct ModelConfig {
   std::int32_t max_position_embeddings = 0;
   float rms_norm_eps = 1e-6f;
   bool tie_word_embeddings = false;
-  bool attention_bias = false;     // MLA: biases on q_a_proj, kv_a_proj_with_mqa, o_proj. GQA: on q, k, v (and o for llama)
-  bool attention_o_bias = false;   // o_proj has a bias
-  bool mlp_bias = false;           // refused when set
+  bool attention_bias = false; // MLA: biases on q_a_proj, kv_a_proj_with_mqa, o_proj. GQA: on q, k, v (and o for llama)
+  bool attention_o_bias = false; // o_proj has a bias
+  bool mlp_bias = false;         // refused when set
   RopeConfig rope;
 
   // MLA; q_lora_rank 0: none.
@@ -73,6 +76,7 @@ struct ModelConfig {
 // Parses the text of config.json. origin names it in messages. Throws FORMAT (invalid JSON, absurd or contradictory
 // numbers, each named) or UNSUPPORTED (an architecture or feature this library does not run, named).
 ModelConfig parse_config(const std::string &json, const std::string &origin);
+ModelConfig parse_config(const ConfigFields &fields);
 
 // Merges generation_config.json: sampling defaults, eos and bos ids.
 void parse_generation_config(ModelConfig &config, const std::string &json, const std::string &origin);

@@ -31,7 +31,9 @@ void ConfigFields::refuse(const char *name, const std::string &expected) const {
     value = object_[name].dump(-1, ' ', false, Json::error_handler_t::replace);
   if (value.size() > 100)
     value = value.substr(0, 100) + "...";
-  fail(ABY_ERROR_FORMAT, origin_, ": ", name, " is ", value, "; expected ", expected);
+  const auto written = written_.find(name);
+  fail(ABY_ERROR_FORMAT, origin_, ": ", written != written_.end() ? written->second : name, " is ", value,
+       "; expected ", expected);
 }
 
 void ConfigFields::unsupported(const std::string &reason) const { fail(ABY_ERROR_UNSUPPORTED, origin_, ": ", reason); }
@@ -132,7 +134,7 @@ std::optional<ConfigFields> ConfigFields::object(const char *name) const {
     return std::nullopt;
   if (!object_[name].is_object())
     refuse(name, "an object");
-  return ConfigFields(object_[name], origin_ + ": " + name);
+  return ConfigFields(object_[name], written_.empty() ? origin_ + ": " + name : origin_, written_);
 }
 
 } // namespace abyssal

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,8 +15,11 @@ class ConfigFields {
 public:
   // Parses a JSON object. Throws FORMAT.
   ConfigFields(const std::string &json, std::string origin);
-  // An object inside another one.
-  ConfigFields(nlohmann::json object, std::string origin) : object_(std::move(object)), origin_(std::move(origin)) {}
+  // What fields are called where they were read from, if not as here; for messages.
+  using WrittenAs = std::map<std::string, std::string>;
+  // An object that was parsed already, or made from something else.
+  ConfigFields(nlohmann::json object, std::string origin, WrittenAs written = {})
+      : object_(std::move(object)), origin_(std::move(origin)), written_(std::move(written)) {}
 
   // Absent and null are the same everywhere.
   bool has(const char *name) const { return object_.contains(name) && !object_[name].is_null(); }
@@ -40,10 +44,12 @@ public:
 
 private:
   const nlohmann::json &at(const char *name, const char *expected) const;
-  std::int32_t checked_integer(const nlohmann::json &value, const char *name, std::int64_t least, std::int64_t most) const;
+  std::int32_t checked_integer(const nlohmann::json &value, const char *name, std::int64_t least,
+                               std::int64_t most) const;
 
   nlohmann::json object_;
   std::string origin_;
+  WrittenAs written_;
 };
 
 } // namespace abyssal

@@ -48,6 +48,8 @@ void mla(const PassContext &pass, const MlaWeights &w, const LayerCache &cache, 
   attend.v_dim = c.v_head_dim;
   attend.q = project.q;
   attend.kv_b = raw(w.kv_b);
+  attend.k_b = raw(w.k_b);
+  attend.v_b = raw(w.v_b);
   attend.cache = cache.first;
   attend.cache_dtype = pass.model.cache_dtype;
   attend.scale = pass.model.rope->score_scale();

@@ -30,6 +30,8 @@ public:
   }
   WeightPtr take(const WeightSpec &spec) const { return visitor_.take(spec); }
   bool has(const std::string &name) const { return visitor_.has(prefix_ + name); }
+  // Whether kv_b_proj is wanted in halves too, and there.
+  bool halves() const { return visitor_.takes_halves() && has("k_b_proj.0.weight") && has("v_b_proj.0.weight"); }
   const std::string &prefix() const noexcept { return prefix_; }
   Scope below(const std::string &name) const { return {visitor_, prefix_ + name}; }
 
@@ -37,6 +39,14 @@ private:
   WeightVisitor &visitor_;
   std::string prefix_;
 };
+
+// A half of kv_b_proj, head by head: what kv_b_proj holds too, so that it counts as nothing of its own.
+WeightPtr visit_heads(const ModelConfig &c, const Scope &attn, const char *name, std::int64_t n, std::int64_t k) {
+  WeightSpec spec{.use = ABK_USE_MATRIX, .names = {}, .n = n, .k = k, .repeated = true};
+  for (std::int32_t head = 0; head < c.num_attention_heads; ++head)
+    spec.names.push_back(attn.prefix() + name + "." + std::to_string(head) + ".weight");
+  return attn.take(spec);
+}
 
 MlaWeights visit_mla(const ModelConfig &c, const Scope &attn) {
   MlaWeights w;
@@ -62,6 +72,10 @@ MlaWeights visit_mla(const ModelConfig &c, const Scope &attn) {
                       .heads = c.num_attention_heads,
                       .qk_nope = c.qk_nope_head_dim,
                       .v_dim = c.v_head_dim});
+  if (attn.halves()) {
+    w.k_b = visit_heads(c, attn, "k_b_proj", c.kv_lora_rank, c.qk_nope_head_dim);
+    w.v_b = visit_heads(c, attn, "v_b_proj", c.v_head_dim, c.kv_lora_rank);
+  }
   return w;
 }
 
@@ -133,13 +147,15 @@ LayerWeights visit_layer(const ModelConfig &c, std::int32_t index, const Scope &
 MtpWeights visit_mtp(const ModelConfig &c, const Scope &layer, const ModelWeights &main) {
   MtpWeights w;
   // Published checkpoints repeat the embedding and the head; one that does not shares the main model's.
-  w.embed = layer.has("embed_tokens.weight") ? layer.embedding("embed_tokens", c.vocab_size, c.hidden_size) : main.embed;
+  w.embed =
+      layer.has("embed_tokens.weight") ? layer.embedding("embed_tokens", c.vocab_size, c.hidden_size) : main.embed;
   w.enorm = layer.norm("enorm", c.hidden_size);
   w.hnorm = layer.norm("hnorm", c.hidden_size);
   w.eh_proj = layer.matrix("eh_proj", c.hidden_size, 2 * std::int64_t{c.hidden_size});
   w.layer = visit_layer(c, c.num_hidden_layers, layer);
   w.head_norm = layer.norm("shared_head.norm", c.hidden_size);
-  w.head = layer.has("shared_head.head.weight") ? layer.head("shared_head.head", c.vocab_size, c.hidden_size) : main.head;
+  w.head =
+      layer.has("shared_head.head.weight") ? layer.head("shared_head.head", c.vocab_size, c.hidden_size) : main.head;
   return w;
 }
 

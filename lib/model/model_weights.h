@@ -13,6 +13,7 @@ struct MlaWeights {
   WeightPtr q_a, q_a_norm; // null without q_lora_rank
   WeightPtr q_b;           // q_b_proj, or q_proj without q_lora_rank
   WeightPtr kv_a, kv_a_norm, kv_b;
+  WeightPtr k_b, v_b; // kv_b in halves, a head to a matrix, where the checkpoint stores them so
   WeightPtr q_a_bias, kv_a_bias;
 };
 

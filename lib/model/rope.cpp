@@ -19,7 +19,8 @@ std::vector<double> plain_frequencies(double theta, std::int32_t dim) {
 double yarn_mscale(double factor, double mscale) { return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0; }
 
 // YaRN (arXiv 2309.00071): a linear ramp, over the frequency's index, from the original frequencies (those that turn at
-// least beta_fast times within the original context) to the interpolated ones (those that turn at most beta_slow times).
+// least beta_fast times within the original context) to the interpolated ones (those that turn at most beta_slow
+// times).
 void scale_yarn(std::vector<double> &frequency, const RopeConfig &rope, std::int32_t dim) {
   const auto index_of_rotations = [&](double rotations) {
     return dim * std::log(rope.original_max_position_embeddings / (rotations * 2 * std::numbers::pi)) /
@@ -71,6 +72,8 @@ Rope::Rope(const ModelConfig &config) {
     scale_llama3(frequency, rope);
     break;
   }
+  for (std::size_t i = 0; i < rope.frequency_divisors.size() && i < frequency.size(); ++i)
+    frequency[i] /= double{rope.frequency_divisors[i]};
   score_scale_ = static_cast<float>(score);
   inverse_frequency_.assign(frequency.begin(), frequency.end());
 }

@@ -8,8 +8,12 @@ namespace abyssal {
 
 namespace {
 
-bool is_weight_dtype(aby_dtype dtype) noexcept {
-  return dtype == ABY_DTYPE_F32 || dtype == ABY_DTYPE_F16 || dtype == ABY_DTYPE_BF16 || dtype == ABY_DTYPE_F8_E4M3;
+// The arithmetic of products with a weight, when `activations` were asked for: AUTO leaves room for rounding them
+// only where the weight itself is quantised.
+aby_dtype compute_of(aby_dtype activations, bool quantised) noexcept {
+  if (activations != ABY_DTYPE_F32 && quantised)
+    return ABY_DTYPE_I8;
+  return activations == ABY_DTYPE_BF16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
 }
 
 std::int64_t blocks(std::int64_t size, std::int64_t block) noexcept { return (size + block - 1) / block; }
@@ -28,15 +32,24 @@ std::string scale_name(const std::string &name) { return name + "_scale_inv"; }
 const TensorView &WeightReader::checked(const WeightSpec &spec, const std::string &name) const {
   const TensorView *view = source_.find(name);
   if (view == nullptr)
-    fail(ABY_ERROR_NOT_FOUND, "tensor ", name, " is missing from the checkpoint");
+    fail(ABY_ERROR_NOT_FOUND, "tensor ", name, " is missing from ", source_.title());
   const auto shape = expected_shape(spec);
   if (view->shape != shape)
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has shape ", shape_text(view->shape),
          "; the config asks for ", shape_text(shape));
+  if (view->dtype == ABY_DTYPE_AUTO)
+    fail(ABY_ERROR_UNSUPPORTED, "tensor ", name, " (", source_.origin(name),
+         ") is stored in a type that is not supported");
   const bool fp8_allowed = spec.use == ABK_USE_MATRIX || spec.use == ABK_USE_MLA_KV_B;
-  if (!is_weight_dtype(view->dtype) || (view->dtype == ABY_DTYPE_F8_E4M3 && !fp8_allowed))
+  const bool blocks_allowed = spec.use != ABK_USE_VECTOR;
+  if (!is_weight_dtype(view->dtype) || (view->dtype == ABY_DTYPE_F8_E4M3 && !fp8_allowed) ||
+      (is_block_format(view->dtype) && !blocks_allowed))
     fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view->dtype),
-         "; expected ", fp8_allowed ? "f32, f16, bf16 or f8_e4m3" : "f32, f16 or bf16");
+         "; expected f32, f16",
+         fp8_allowed      ? ", bf16, f8_e4m3"
+         : blocks_allowed ? ", bf16"
+                          : " or bf16",
+         blocks_allowed ? " or a block format" : "");
   return *view;
 }
 
@@ -47,7 +60,7 @@ const TensorView &WeightReader::checked_scale(const WeightSpec &spec, const std:
   const std::string scales = scale_name(name);
   const TensorView *view = source_.find(scales);
   if (view == nullptr)
-    fail(ABY_ERROR_NOT_FOUND, "tensor ", scales, " is missing from the checkpoint: the block scales of ", name);
+    fail(ABY_ERROR_NOT_FOUND, "tensor ", scales, " is missing from ", source_.title(), ": the block scales of ", name);
   const std::vector<std::int64_t> shape = {blocks(spec.n, block_n_), blocks(spec.k, block_k_)};
   if (view->shape != shape)
     fail(ABY_ERROR_FORMAT, "tensor ", scales, " (", source_.origin(scales), ") has shape ", shape_text(view->shape),
@@ -62,7 +75,7 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   Prepared prepared;
   const TensorView &first = checked(spec, spec.names.front());
   const bool scaled = first.dtype == ABY_DTYPE_F8_E4M3;
-  bool stays = true;
+  bool stays = true, quantised = false;
   aby_dtype scale_dtype = ABY_DTYPE_AUTO;
   for (const std::string &name : spec.names) {
     const TensorView &view = checked(spec, name);
@@ -70,7 +83,10 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
       fail(ABY_ERROR_FORMAT, "tensor ", name, " (", source_.origin(name), ") has type ", dtype_name(view.dtype), "; ",
            spec.names.front(), " beside it has ", dtype_name(first.dtype));
     prepared.data.push_back(view.data);
-    prepared.file_bytes += view.bytes;
+    const TensorSource::Stored stored = source_.stored(name);
+    prepared.file_bytes += stored.bytes;
+    totals_.dtypes.insert(stored.dtypes.begin(), stored.dtypes.end());
+    quantised = quantised || std::any_of(stored.dtypes.begin(), stored.dtypes.end(), is_block_format);
     stays = stays && source_.stays_in_place(name);
     if (!scaled)
       continue;
@@ -95,15 +111,18 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   desc.block_n = scaled ? block_n_ : 0;
   desc.block_k = scaled ? block_k_ : 0;
   desc.borrowed = stays ? 1 : 0;
-  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_;
+  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_of(activations_, quantised);
   desc.heads = spec.heads;
   desc.qk_nope = spec.qk_nope;
   desc.v_dim = spec.v_dim;
 
   const auto elements = static_cast<std::uint64_t>(spec.n * spec.k * desc.count);
+  if (spec.repeated) {
+    prepared.file_bytes = 0;
+    return prepared;
+  }
   totals_.parameters += elements;
   totals_.file_bytes += prepared.file_bytes;
-  totals_.dtypes.insert(first.dtype);
   if (spec.outer)
     totals_.outer_parameters += elements;
   if (desc.count > 1)
@@ -126,14 +145,29 @@ bool WeightLoader::touched(const WeightSpec &spec) const {
   });
 }
 
+// Tensors that are made live only until the backend has taken them over: one weight at a time.
+WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) const {
+  std::vector<std::vector<std::byte>> made;
+  for (std::size_t i = 0; i < spec.names.size(); ++i) {
+    if (prepared.data[i] != nullptr)
+      continue;
+    made.push_back(source().make(spec.names[i]));
+    prepared.data[i] = made.back().data();
+  }
+  auto weight = std::make_shared<const Weight>(device(), prepared.desc);
+  // What was copied need not stay in memory twice.
+  abk_weight_size size{};
+  device()->check(device()->api().weight_size(device()->handle(), &prepared.desc, &size), spec.names.front().c_str());
+  for (std::size_t i = 0; size.borrowed_bytes == 0 && i < spec.names.size(); ++i)
+    source().release(spec.names[i]);
+  return weight;
+}
+
 WeightPtr WeightLoader::take(const WeightSpec &spec) {
-  const Prepared prepared = prepare(spec);
+  Prepared prepared = prepare(spec);
   WeightPtr &slot = loaded_[spec.names.front()];
   const auto old = reuse_.find(spec.names.front());
-  if (old != reuse_.end() && !touched(spec))
-    slot = old->second;
-  else
-    slot = std::make_shared<const Weight>(device(), prepared.desc);
+  slot = old != reuse_.end() && !touched(spec) ? old->second : create(spec, prepared);
   done_ += prepared.file_bytes;
   if (progress_)
     progress_(done_);

@@ -18,9 +18,10 @@ struct WeightSpec {
   abk_weight_use use = ABK_USE_MATRIX;
   std::vector<std::string> names; // published tensor names, one per stacked matrix
   std::int64_t n = 0;
-  std::int64_t k = 1; // 1 for vectors
-  bool precise = false; // always multiplied in float32 (router)
-  bool outer = false;   // embedding or head: not among the active parameters
+  std::int64_t k = 1;    // 1 for vectors
+  bool precise = false;  // always multiplied in float32 (router)
+  bool outer = false;    // embedding or head: not among the active parameters
+  bool repeated = false; // what another weight holds already, in another arrangement: not counted
   std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B
 };
 
@@ -31,6 +32,8 @@ public:
   virtual WeightPtr take(const WeightSpec &spec) = 0;
   // Whether the checkpoint has a tensor (for optional ones).
   virtual bool has(const std::string &name) const = 0;
+  // Whether kv_b_proj is of use in halves: where products may be quantised.
+  virtual bool takes_halves() const = 0;
 };
 
 struct WeightTotals {
@@ -46,12 +49,14 @@ struct WeightTotals {
 // What all visitors share: looks a spec's tensors up, checks them and adds to the totals.
 class WeightReader : public WeightVisitor {
 public:
-  WeightReader(DevicePtr device, const TensorSource &source, aby_dtype compute, std::int64_t block_n,
+  WeightReader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
                std::int64_t block_k, bool fp8)
-      : device_(std::move(device)), source_(source), compute_(compute), block_n_(block_n), block_k_(block_k), fp8_(fp8) {}
+      : device_(std::move(device)), source_(source), activations_(activations), block_n_(block_n), block_k_(block_k),
+        fp8_(fp8) {}
 
   WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
   bool has(const std::string &name) const override { return source_.find(name) != nullptr; }
+  bool takes_halves() const override { return activations_ != ABY_DTYPE_F32; }
   const WeightTotals &totals() const noexcept { return totals_; }
 
 protected:
@@ -63,6 +68,7 @@ protected:
   };
   Prepared prepare(const WeightSpec &spec);
   const DevicePtr &device() const noexcept { return device_; }
+  const TensorSource &source() const noexcept { return source_; }
 
 private:
   const TensorView &checked(const WeightSpec &spec, const std::string &name) const;
@@ -70,7 +76,7 @@ private:
 
   DevicePtr device_;
   const TensorSource &source_;
-  aby_dtype compute_;
+  aby_dtype activations_;
   std::int64_t block_n_, block_k_;
   bool fp8_;
   WeightTotals totals_;
@@ -84,10 +90,10 @@ class WeightLoader : public WeightReader {
 public:
   using Progress = std::function<void(std::uint64_t done)>; // bytes of tensors; throws to cancel
 
-  WeightLoader(DevicePtr device, const TensorSource &source, aby_dtype compute, std::int64_t block_n,
+  WeightLoader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
                std::int64_t block_k, bool fp8, Progress progress, WeightMap reuse = {},
                std::set<std::string> changed = {})
-      : WeightReader(std::move(device), source, compute, block_n, block_k, fp8), progress_(std::move(progress)),
+      : WeightReader(std::move(device), source, activations, block_n, block_k, fp8), progress_(std::move(progress)),
         reuse_(std::move(reuse)), changed_(std::move(changed)) {}
 
   WeightPtr take(const WeightSpec &spec) override;
@@ -95,6 +101,7 @@ public:
 
 private:
   bool touched(const WeightSpec &spec) const;
+  WeightPtr create(const WeightSpec &spec, Prepared &prepared) const;
   Progress progress_;
   WeightMap reuse_, loaded_;
   std::set<std::string> changed_;

@@ -59,6 +59,11 @@ public:
     for (const std::string &name : source->names())
       from_.insert_or_assign(name, layered != nullptr ? layered->from_.at(name) : source);
   }
+  void replace_all(const std::shared_ptr<const TensorSource> &source) {
+    for (const std::string &name : source->names())
+      forget_halves(name);
+    add_all(source);
+  }
 
   const TensorView *find(const std::string &name) const override {
     const auto found = from_.find(name);
@@ -70,6 +75,15 @@ public:
       all.push_back(name);
     return all;
   }
+  std::vector<std::byte> make(const std::string &name) const override { return from_.at(name)->make(name); }
+  void release(const std::string &name) const noexcept override {
+    if (const auto found = from_.find(name); found != from_.end())
+      found->second->release(name);
+  }
+  Stored stored(const std::string &name) const override {
+    const auto found = from_.find(name);
+    return found == from_.end() ? Stored{} : found->second->stored(name);
+  }
   std::string origin(const std::string &name) const override {
     const auto found = from_.find(name);
     return found == from_.end() ? "nowhere" : found->second->origin(name);
@@ -80,6 +94,17 @@ public:
   }
 
 private:
+  // A kv_b_proj that is replaced leaves its halves behind: they are not of the same weights any more.
+  void forget_halves(const std::string &name) {
+    constexpr std::string_view kWhole = "kv_b_proj.weight";
+    if (!name.ends_with(kWhole))
+      return;
+    const std::string layer = name.substr(0, name.size() - kWhole.size());
+    const auto is_half = [&](const auto &entry) {
+      return entry.first.starts_with(layer + "k_b_proj.") || entry.first.starts_with(layer + "v_b_proj.");
+    };
+    std::erase_if(from_, is_half);
+  }
   std::map<std::string, std::shared_ptr<const TensorSource>> from_; // never an OverlaySource
 };
 
@@ -94,19 +119,24 @@ void check_tensor(const aby_tensor *tensor, std::size_t index) {
   const char *name = tensor->name;
   if (tensor->data == nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": data is NULL");
-  const std::size_t size = dtype_size(tensor->dtype);
-  if (size == 0)
+  const DtypeBlock block = dtype_block(tensor->dtype);
+  if (block.elements == 0)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dtype ", tensor->dtype, " is not known");
   if (tensor->rank < 1 || tensor->rank > ABY_MAX_RANK)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": rank is ", tensor->rank, "; expected 1 to ", ABY_MAX_RANK);
-  std::uint64_t bytes = size;
+  const std::int64_t row = tensor->shape[tensor->rank - 1];
+  if (row % block.elements != 0)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has rows of ", row, " elements; blocks of ",
+         dtype_name(tensor->dtype), " hold ", block.elements);
+  auto bytes = static_cast<std::uint64_t>(block.bytes);
   for (std::uint32_t i = 0; i < tensor->rank; ++i) {
-    const std::int64_t dim = tensor->shape[i];
+    const std::int64_t dim = i + 1 < tensor->rank ? tensor->shape[i] : row / block.elements;
     if (dim < 1 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dim), &bytes))
       fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dimension ", i, " is ", dim);
   }
   if (bytes != tensor->bytes)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor->bytes, " bytes; its shape and type need ", bytes);
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor->bytes, " bytes; its shape and type need ",
+         bytes);
 }
 
 } // namespace
@@ -124,7 +154,7 @@ std::shared_ptr<const TensorSource> overlay(const std::shared_ptr<const TensorSo
                                             const std::shared_ptr<const TensorSource> &replacements) {
   auto source = std::make_shared<OverlaySource>();
   source->add_all(base);
-  source->add_all(replacements);
+  source->replace_all(replacements);
   return source;
 }
 

@@ -1,6 +1,8 @@
-// Random weights in every storage format, decoded here by the formats' definitions, apart from the library's code.
+// Random weights in every storage format, decoded here by the formats' definitions, apart from the library's code; the
+// block formats by its dequantise, which has its own test.
 #include "op_fixture.h"
 
+#include "base/block_format.h"
 #include "base/dtype.h"
 
 #include <algorithm>
@@ -82,7 +84,54 @@ void shift(std::vector<std::vector<unsigned char>> &all, std::size_t by) {
     bytes.insert(bytes.begin(), by, static_cast<unsigned char>(0xff));
 }
 
+// Where the block of a format has its float16 numbers.
+std::vector<std::size_t> half_places(aby_dtype format) {
+  switch (format) {
+  case ABY_DTYPE_Q4_1:
+  case ABY_DTYPE_Q5_1:
+  case ABY_DTYPE_Q4_K:
+  case ABY_DTYPE_Q5_K:
+    return {0, 2};
+  case ABY_DTYPE_Q2_K:
+    return {80, 82};
+  case ABY_DTYPE_Q3_K:
+    return {108};
+  case ABY_DTYPE_Q6_K:
+    return {208};
+  default:
+    return {0};
+  }
+}
+
+// Random blocks whose elements are between -4 and 4 or so.
+void append_blocks(Random &random, std::vector<unsigned char> &bytes, aby_dtype format, std::int64_t count) {
+  const auto size = static_cast<std::size_t>(dtype_block(format).bytes);
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::vector<unsigned char> block(size);
+    for (unsigned char &byte : block)
+      byte = static_cast<unsigned char>(random());
+    if (format == ABY_DTYPE_MXFP4)
+      block[0] = static_cast<unsigned char>(123 + random() % 4);
+    const unsigned exponent = dtype_block(format).elements == 32 ? 7 : 2;
+    for (const std::size_t at : format == ABY_DTYPE_MXFP4 ? std::vector<std::size_t>() : half_places(format))
+      block[at + 1] = static_cast<unsigned char>((block[at + 1] & 0x83) | (exponent + random() % 3) << 2);
+    bytes.insert(bytes.end(), block.begin(), block.end());
+  }
+}
+
+void make_block_matrix(Random &random, WeightData &weight) {
+  std::vector<unsigned char> data;
+  const std::int64_t elements = weight.n * weight.k;
+  append_blocks(random, data, weight.dtype, elements / dtype_block(weight.dtype).elements);
+  std::vector<float> values(static_cast<std::size_t>(elements));
+  dequantise(weight.dtype, data.data(), 0, elements, values.data());
+  weight.values.insert(weight.values.end(), values.begin(), values.end());
+  weight.data.push_back(std::move(data));
+}
+
 void make_matrix(Random &random, WeightData &weight) {
+  if (is_block_format(weight.dtype))
+    return make_block_matrix(random, weight);
   std::vector<unsigned char> data;
   const std::size_t first = weight.values.size();
   for (std::int64_t i = 0; i < weight.n * weight.k; ++i)

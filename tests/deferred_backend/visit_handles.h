@@ -50,6 +50,8 @@ void visit_handles(abk_mla_project_args &a, auto &&visit) {
 void visit_handles(abk_mla_attend_args &a, auto &&visit) {
   visit("q", a.q.span);
   visit("kv_b", a.kv_b);
+  visit("k_b", a.k_b);
+  visit("v_b", a.v_b);
   visit("cache", a.cache);
   visit("out", a.out.span);
   visit("scratch", a.scratch);

@@ -74,6 +74,30 @@ TEST_CASE("what cannot be a tensor is refused") {
   CHECK_THROWS_WITH(source_of({tensor("t"), tensor("t")}), doctest::Contains("twice"));
 }
 
+TEST_CASE("block formats: rows are whole blocks") {
+  const auto with = [](std::int64_t row, std::uint64_t bytes) {
+    return status_of([&](aby_tensor &t) {
+      t.dtype = ABY_DTYPE_Q8_0;
+      t.shape[0] = 1;
+      t.shape[1] = row;
+      t.bytes = bytes;
+    });
+  };
+  CHECK(with(0, 0) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(with(16, 17) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(with(32, 32) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(with(-32, 34) == ABY_ERROR_INVALID_ARGUMENT);
+
+  const std::vector<std::byte> block(34);
+  aby_tensor made = tensor("t");
+  made.dtype = ABY_DTYPE_Q8_0;
+  made.data = block.data();
+  made.shape[0] = 1;
+  made.shape[1] = 32;
+  made.bytes = block.size();
+  CHECK(source_of({made})->find("t")->bytes == 34);
+}
+
 TEST_CASE("an overlay replaces by name, and lets go of what was replaced") {
   auto first = source_of({tensor("a"), tensor("b")});
   const std::weak_ptr<const TensorSource> watched = first;

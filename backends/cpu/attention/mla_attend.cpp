@@ -4,6 +4,7 @@
 // that no sum crosses a task and the result does not depend on the thread count.
 #include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/flash.h"
+#include "backends/cpu/attention/latent_attention.h"
 #include "backends/cpu/attention/rows.h"
 #include "backends/cpu/cpu_ops.h"
 
@@ -18,8 +19,8 @@ constexpr std::int64_t kHeadsPerTask = 8; // absorbed: share the pass over the c
 
 struct MlaSizes {
   explicit MlaSizes(const abk_mla_attend_args &args)
-      : heads(args.heads), nope(args.qk_nope), rope(args.rope_dim), lora(args.kv_lora), v(args.v_dim),
-        qk(nope + rope), width(lora + rope) {}
+      : heads(args.heads), nope(args.qk_nope), rope(args.rope_dim), lora(args.kv_lora), v(args.v_dim), qk(nope + rope),
+        width(lora + rope) {}
   std::int64_t heads, nope, rope, lora, v, qk, width;
 };
 
@@ -96,7 +97,8 @@ private:
                        ABK_BLOCK_TOKENS);
     const std::size_t row_bytes = static_cast<std::size_t>(s.width) * dtype_size(view.dtype);
     for (std::int64_t j = 0; j < count; ++j)
-      load_floats(op_.kernels, rows + static_cast<std::size_t>(j) * row_bytes, view.dtype, 0, s.lora, rows_ + j * s.lora);
+      load_floats(op_.kernels, rows + static_cast<std::size_t>(j) * row_bytes, view.dtype, 0, s.lora,
+                  rows_ + j * s.lora);
     for (std::int64_t h = 0; h < heads_; ++h) {
       float *score = scores_ + h * ABK_BLOCK_TOKENS;
       float *mixed = mixed_ + h * s.lora;
@@ -140,11 +142,11 @@ private:
 // One head of one sequence, keys and values made chunk by chunk.
 void attend_unabsorbed(const MlaAttend &op, Worker &worker, std::int32_t sequence, std::int64_t head) {
   const MlaSizes &s = op.size;
-  const std::int64_t queries = op.batch.new_tokens(sequence), context = op.batch.context[static_cast<std::size_t>(sequence)];
+  const std::int64_t queries = op.batch.new_tokens(sequence),
+                     context = op.batch.context[static_cast<std::size_t>(sequence)];
   const std::int64_t row0 = op.batch.row_begin[static_cast<std::size_t>(sequence)];
   const std::int64_t made = s.nope + s.v;
-  float *memory =
-      worker.sums.take<float>(Flash::floats(queries, s.qk, s.v) + kChunkTokens * (s.width + made));
+  float *memory = worker.sums.take<float>(Flash::floats(queries, s.qk, s.v) + kChunkTokens * (s.width + made));
   float *latent = memory; // [kChunkTokens, width]
   float *kv = latent + kChunkTokens * s.width;
   Flash flash(op.device, worker, kv + kChunkTokens * made, queries, s.qk, s.v);
@@ -182,7 +184,9 @@ struct Task {
   std::int64_t head, heads;
 };
 
-std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below) {
+// Rows that run absorbed go to `latent` where that is not null.
+std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below,
+                             std::vector<LatentRow> *latent) {
   std::vector<Task> tasks;
   for (std::int32_t i = 0; i < batch.sequences; ++i) {
     const std::int64_t fresh = batch.new_tokens(i), row0 = batch.row_begin[static_cast<std::size_t>(i)];
@@ -192,6 +196,10 @@ std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::ui
       continue;
     }
     for (std::int64_t t = 0; t < fresh; ++t) {
+      if (latent != nullptr) {
+        latent->push_back({row0 + t, i});
+        continue;
+      }
       for (std::int64_t h = 0; h < heads; h += kHeadsPerTask)
         tasks.push_back({i, row0 + t, h, std::min(kHeadsPerTask, heads - h)});
     }
@@ -203,9 +211,13 @@ std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::ui
 
 void mla_attend(CpuDevice &device, const HostBatch &batch, const abk_mla_attend_args &args) {
   const MlaAttendCall call = check_mla_attend(batch, args);
-  const MlaAttend op{device,    device.kernels(), batch, call, CpuWeight::of(call.kv_b).matrix(), MlaSizes(args),
-                     args.scale};
-  const std::vector<Task> tasks = make_tasks(batch, args.heads, args.absorb_below);
+  const MlaAttend op{device,         device.kernels(), batch, call, CpuWeight::of(call.kv_b).matrix(),
+                     MlaSizes(args), args.scale};
+  std::vector<LatentRow> latent;
+  const std::vector<Task> tasks =
+      make_tasks(batch, args.heads, args.absorb_below, LatentAttention::takes(device, call, args) ? &latent : nullptr);
+  if (!latent.empty())
+    LatentAttention(device, batch, call, args, std::move(latent)).run();
   device.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
     const Task &task = tasks[static_cast<std::size_t>(i)];
     if (task.row < 0)

@@ -92,21 +92,24 @@ void mlp(CpuDevice &device, const abk_mlp_args &args) {
   const MlpCall call = check_mlp(args);
   if (args.rows == 0)
     return;
-  const CpuWeight &gate = CpuWeight::of(*call.w.gate), &up = CpuWeight::of(*call.w.up), &down = CpuWeight::of(*call.w.down);
+  const CpuWeight &gate = CpuWeight::of(*call.w.gate), &up = CpuWeight::of(*call.w.up),
+                  &down = CpuWeight::of(*call.w.down);
   const std::int64_t rows = args.rows, inter = gate.n;
   abk_scratch_desc desc{};
   desc.rows = args.rows;
   desc.inter = static_cast<std::int32_t>(inter);
   Carve carve(check_span(args.scratch, mlp_scratch(desc), 64, "mlp: scratch"));
   const MlpScratch scratch(carve, rows, inter);
-  void *memory = device.op_scratch().take<std::byte>(static_cast<std::int64_t>(operand_bytes(rows, call.x.cols)));
+  const std::int64_t bytes = operand_bytes(device, rows, gate);
+  auto *memory = device.op_scratch().take<std::byte>(bytes + operand_bytes(device, rows, up));
   const Operand x = make_operand(device, call.x, gate, memory);
+  const Operand x_up = share_operand(gate, up) ? x : make_operand(device, call.x, up, memory + bytes);
 
-  const std::int64_t step = block_rows(gate, rows);
+  const std::int64_t step = std::min(block_rows(gate, rows), block_rows(up, rows));
   device.run((inter + step - 1) / step, [&](std::int64_t task, Worker &worker) {
     const std::int64_t row0 = task * step, count = std::min(step, inter - row0);
-    product(device, worker, gate.matrix(), row0, count, x, scratch.gate + row0, inter);
-    product(device, worker, up.matrix(), row0, count, x, scratch.up + row0, inter);
+    product(device, worker, gate, 0, row0, count, x, scratch.gate + row0, inter);
+    product(device, worker, up, 0, row0, count, x_up, scratch.up + row0, inter);
     for (std::int64_t r = 0; r < rows; ++r) {
       float *at = scratch.gate + r * inter + row0;
       device.kernels().swiglu(at, scratch.up + r * inter + row0, at, count);
@@ -126,7 +129,8 @@ void logits(CpuDevice &device, const HostBatch &batch, const abk_logits_args &ar
   if (args.rows == 0)
     return;
   const std::int64_t hidden = call.x.cols;
-  const std::uint64_t bytes = static_cast<std::uint64_t>(args.rows) * static_cast<std::uint64_t>(hidden) * sizeof(float);
+  const std::uint64_t bytes =
+      static_cast<std::uint64_t>(args.rows) * static_cast<std::uint64_t>(hidden) * sizeof(float);
   auto *rows = reinterpret_cast<float *>(check_span(args.scratch, bytes, 64, "logits: scratch"));
   for_rows(device, args.rows, [&](std::int64_t r, Worker &worker) {
     const float *x = load_row(device.kernels(), call.x, args.row_ids[r], worker.sums.take<float>(hidden));

@@ -71,7 +71,23 @@ bool takes_bf16(const CpuDevice &device, const HostWeight &weight, std::int64_t 
   return weight.compute == ABY_DTYPE_BF16 && device.has_bf16() && rows > kMostGemvRows;
 }
 
-std::int64_t block_rows(const HostWeight &weight, std::int64_t x_rows) noexcept {
+bool share_operand(const CpuWeight &a, const CpuWeight &b) noexcept {
+  if (!a.packed() || !b.packed())
+    return a.packed() == b.packed() && a.compute == b.compute;
+  const PackedMatrix &x = a.packed_matrix(), &y = b.packed_matrix();
+  return layout_of(x.kind).group == layout_of(y.kind).group && layout_of(x.kind).bias() == layout_of(y.kind).bias() &&
+         x.zero == y.zero;
+}
+
+std::int64_t operand_bytes(const CpuDevice &device, std::int64_t rows, const CpuWeight &weight) noexcept {
+  if (weight.packed())
+    return QuantRows::bytes(device.packed_kernels(), rows, weight.packed_matrix());
+  return rows * weight.k * static_cast<std::int64_t>(sizeof(float)) + 64;
+}
+
+std::int64_t block_rows(const CpuWeight &weight, std::int64_t x_rows) noexcept {
+  if (weight.packed())
+    return 64;
   if (x_rows <= kMostGemvRows)
     return 64;
   constexpr std::int64_t kBlockElements = 128 * 1024; // half a megabyte of floats
@@ -100,7 +116,38 @@ void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, b
   }
 }
 
-Operand make_operand(CpuDevice &device, const HostRows &x, const HostWeight &weight, void *memory) {
+namespace {
+
+// Rows are quantised a panel to a task, so that no two tasks write to one.
+Operand make_quantised(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory) {
+  Operand operand;
+  operand.rows = x.rows;
+  operand.k = x.cols;
+  operand.quant = QuantRows(device.packed_kernels(), x.rows, weight.packed_matrix(), static_cast<std::byte *>(memory));
+  device.run(operand.quant.panels(), [&](std::int64_t panel, Worker &worker) {
+    const std::int64_t first = panel * operand.quant.panel_rows();
+    for (std::int64_t r = first; r < std::min(x.rows, first + operand.quant.panel_rows()); ++r)
+      quantise_row(device, worker, x, r, operand.quant, r);
+  });
+  return operand;
+}
+
+} // namespace
+
+void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const QuantRows &quant,
+                  std::int64_t to) {
+  const auto *row = reinterpret_cast<const float *>(x.row(from));
+  if (x.dtype == ABY_DTYPE_BF16) {
+    auto *wide = worker.sums.take<float>(x.cols);
+    device.kernels().bf16_to_f32(reinterpret_cast<const std::uint16_t *>(row), wide, x.cols);
+    row = wide;
+  }
+  quant.quantise(to, row, x.cols);
+}
+
+Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory) {
+  if (weight.packed())
+    return make_quantised(device, x, weight, memory);
   const bool rounded = weight.compute == ABY_DTYPE_BF16;
   const bool bf16 = takes_bf16(device, weight, x.rows);
   Operand operand;
@@ -122,6 +169,16 @@ Operand make_operand(CpuDevice &device, const HostRows &x, const HostWeight &wei
       operand.f32 = static_cast<const float *>(memory);
   }
   return operand;
+}
+
+void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t matrix, std::int64_t row0,
+             std::int64_t count, const Operand &x, float *out, std::int64_t ldo) {
+  if (!w.packed()) {
+    product(device, worker, w.matrix(matrix), row0, count, x, out, ldo);
+    return;
+  }
+  packed_product(device.packed_kernels(), w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
+                 worker.tile.take<float>(tile_scratch(x.rows)), out, ldo);
 }
 
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,
@@ -146,7 +203,7 @@ void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float
     const std::int64_t count = std::min(step, w.n - row0);
     float *to = direct ? reinterpret_cast<float *>(out.data) + row0 : worker.sums.take<float>(x.rows * count);
     const std::int64_t ldo = direct ? out.stride : count;
-    product(device, worker, w.matrix(), row0, count, x, to, ldo);
+    product(device, worker, w, 0, row0, count, x, to, ldo);
     for (std::int64_t r = 0; r < x.rows; ++r) {
       if (bias != nullptr)
         device.kernels().add(to + r * ldo, bias + row0, count);
@@ -159,7 +216,7 @@ void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float
 void linear(CpuDevice &device, const HostRows &x, const CpuWeight &w, const float *bias, const HostRows &out) {
   if (x.rows == 0)
     return;
-  void *memory = device.op_scratch().take<std::byte>(static_cast<std::int64_t>(operand_bytes(x.rows, x.cols)));
+  void *memory = device.op_scratch().take<std::byte>(operand_bytes(device, x.rows, w));
   linear(device, make_operand(device, x, w, memory), w, bias, out);
 }
 

@@ -4,20 +4,23 @@
 #include "backends/common/host_buffer.h"
 #include "backends/cpu/device/cpu_device.h"
 #include "backends/cpu/device/cpu_weight.h"
+#include "backends/cpu/packed/quant_rows.h"
 
 namespace abyssal::cpu {
 
 // Up to this many rows W is streamed once per four rows by the gemv kernels; above, oneDNN multiplies tiles.
 constexpr std::int64_t kMostGemvRows = 8;
 
-// Rows of activations as the product wants them: float, or bf16 bits for oneDNN's bf16 products.
+// Rows of activations as the product wants them: float, bf16 bits for oneDNN's bf16 products, or quantised for packed
+// weights.
 struct Operand {
   const float *f32 = nullptr;
-  const std::uint16_t *bf16 = nullptr; // one of the two
+  const std::uint16_t *bf16 = nullptr; // one of the two, or neither
+  QuantRows quant;                     // then this
   std::int64_t rows = 0, k = 0, ld = 0;
 
   Operand from_row(std::int64_t row, std::int64_t count) const noexcept {
-    return {f32 != nullptr ? f32 + row * ld : nullptr, bf16 != nullptr ? bf16 + row * ld : nullptr, count, k, ld};
+    return {f32 != nullptr ? f32 + row * ld : nullptr, bf16 != nullptr ? bf16 + row * ld : nullptr, {}, count, k, ld};
   }
 };
 
@@ -25,22 +28,32 @@ struct Operand {
 bool takes_bf16(const CpuDevice &device, const HostWeight &weight, std::int64_t rows) noexcept;
 
 // Bytes of memory that make_operand may need.
-inline std::uint64_t operand_bytes(std::int64_t rows, std::int64_t k) noexcept {
-  return static_cast<std::uint64_t>(rows * k) * sizeof(float) + 64;
-}
+std::int64_t operand_bytes(const CpuDevice &device, std::int64_t rows, const CpuWeight &weight) noexcept;
 
 // The rows in the form that products of them with `weight` take: in place where they have it already, else converted
 // into memory. With compute BF16 the values are rounded to bf16 in either form.
-Operand make_operand(CpuDevice &device, const HostRows &x, const HostWeight &weight, void *memory);
+Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory);
+
+// Whether rows in the form for one weight serve another one too.
+bool share_operand(const CpuWeight &a, const CpuWeight &b) noexcept;
 
 // Converts one row into place r of an operand being built in memory (see gather in the experts).
 void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, bool rounded, bool bf16, void *memory,
                  std::int64_t to);
 
-// Rows of W in one task, so that a widened block stays in the second-level cache.
-std::int64_t block_rows(const HostWeight &weight, std::int64_t x_rows) noexcept;
+// Quantises one row into place `to` of rows for packed weights.
+void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const QuantRows &quant,
+                  std::int64_t to);
 
-// out[r][i] = x[r] . W[row0 + i], i < count. out: float [x.rows, ldo]
+// Rows of W in one task, so that a widened block stays in the second-level cache.
+std::int64_t block_rows(const CpuWeight &weight, std::int64_t x_rows) noexcept;
+
+// out[r][i] = x[r] . W[row0 + i], i < count, W one of a weight's matrices; row0 as block_rows cuts. out: float
+// [x.rows, ldo]
+void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t matrix, std::int64_t row0,
+             std::int64_t count, const Operand &x, float *out, std::int64_t ldo);
+
+// The same for a row-major matrix and any row0.
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,
              const Operand &x, float *out, std::int64_t ldo);
 

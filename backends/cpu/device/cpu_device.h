@@ -4,6 +4,8 @@
 #include "backends/backend.h"
 #include "backends/cpu/device/matmul.h"
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/packed/pack.h"
+#include "backends/cpu/packed/packed_kernels.h"
 #include "base/thread_pool.h"
 
 #include <memory>
@@ -38,6 +40,8 @@ struct Worker {
   Scratch weights; // a widened block of a weight
   Scratch tile;    // padded rows of a product
   Scratch sums;    // partial results
+  Scratch middle;  // of an MLP
+  PackScratch pack;
 };
 
 class CpuDevice {
@@ -45,6 +49,7 @@ public:
   explicit CpuDevice(unsigned threads);
 
   const Kernels &kernels() const noexcept { return *kernels_; }
+  const PackedKernels &packed_kernels() const noexcept { return *packed_kernels_; }
   // Whether BF16 products run in bf16 hardware; else they are widened, with the same rounding of the activations.
   bool has_bf16() const noexcept { return isa_ >= Isa::kAvx512Bf16; }
   unsigned threads() const noexcept { return pool_.size(); }
@@ -60,6 +65,7 @@ public:
 
   // Scratch of an op as a whole, used by the one op that runs at a time.
   Scratch &op_scratch() noexcept { return op_scratch_; }
+  Scratch &second_scratch() noexcept { return second_scratch_; } // where one is not enough
 
   static CpuDevice *from(abk_device *handle) noexcept { return reinterpret_cast<CpuDevice *>(handle); }
   static CpuDevice &of(abk_stream *stream) noexcept { return *reinterpret_cast<CpuDevice *>(stream); }
@@ -67,9 +73,10 @@ public:
 private:
   Isa isa_;
   const Kernels *kernels_;
+  const PackedKernels *packed_kernels_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  Scratch op_scratch_;
+  Scratch op_scratch_, second_scratch_;
   std::string name_, isa_text_;
 };
 

@@ -1,18 +1,13 @@
 #include "backends/cpu/device/cpu_weight.h"
 
+#include "backends/cpu/device/cpu_device.h"
+#include "backends/cpu/packed/pack.h"
+
 #include <algorithm>
 
 namespace abyssal::cpu {
 
 namespace {
-
-std::uint64_t data_bytes(const abk_weight_desc &desc) {
-  return static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * dtype_size(desc.dtype);
-}
-
-bool reads_in_place(const abk_weight_desc &desc, const void *data) {
-  return desc.borrowed != 0 && reinterpret_cast<std::uintptr_t>(data) % dtype_size(desc.dtype) == 0;
-}
 
 std::vector<float> widened(const void *values, aby_dtype dtype, std::int64_t count) {
   std::vector<float> floats(static_cast<std::size_t>(count));
@@ -23,9 +18,27 @@ std::vector<float> widened(const void *values, aby_dtype dtype, std::int64_t cou
 
 // A vector's elements may lie at any address: they are copied byte by byte first.
 std::vector<float> widened_vector(const abk_weight_desc &desc) {
-  std::vector<std::byte> copy(data_bytes(desc));
+  std::vector<std::byte> copy(matrix_bytes(desc));
   std::copy_n(static_cast<const std::byte *>(desc.data[0]), copy.size(), copy.data());
   return widened(copy.data(), desc.dtype, desc.n);
+}
+
+// kv_b is widened again and again for the queries: where rounding is allowed it is kept in bfloat16.
+bool kept_as_bf16(const abk_weight_desc &desc) {
+  return desc.use == ABK_USE_MLA_KV_B && desc.compute != ABY_DTYPE_F32 &&
+         (desc.dtype == ABY_DTYPE_F32 || is_block_format(desc.dtype));
+}
+
+// How a weight is packed; nothing where it is not.
+std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
+  if (desc.use != ABK_USE_MATRIX || desc.compute != ABY_DTYPE_I8)
+    return std::nullopt;
+  auto form = packed_form(desc.dtype);
+  if (form) {
+    form->n = desc.n;
+    form->k = desc.k;
+  }
+  return form;
 }
 
 } // namespace
@@ -34,29 +47,41 @@ abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
   check_weight_desc(desc);
   if (desc.use == ABK_USE_VECTOR)
     return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0};
+  if (const auto form = form_of(desc))
+    return {static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count), 0};
+  if (kept_as_bf16(desc))
+    return {static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t), 0};
   abk_weight_size size{};
   for (std::int64_t i = 0; i < desc.count; ++i) {
-    size.bytes += data_bytes(desc);
-    if (reads_in_place(desc, desc.data != nullptr ? desc.data[i] : nullptr))
-      size.borrowed_bytes += data_bytes(desc);
+    size.bytes += matrix_bytes(desc);
+    if (reads_in_place(desc, desc.data != nullptr ? desc.data[i] : nullptr, desc.dtype))
+      size.borrowed_bytes += matrix_bytes(desc);
     if (desc.dtype == ABY_DTYPE_F8_E4M3)
       size.bytes += static_cast<std::uint64_t>(scale_elements(desc)) * sizeof(float);
   }
   return size;
 }
 
-CpuWeight::CpuWeight(const abk_weight_desc &desc) : HostWeight(desc) {
+CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeight(desc) {
   check_weight_desc(desc);
   check_weight_data(desc);
   if (desc.use == ABK_USE_VECTOR) {
     vector_ = widened_vector(desc);
     return;
   }
+  if (const auto form = form_of(desc)) {
+    pack(device, desc, *form);
+    return;
+  }
+  if (kept_as_bf16(desc)) {
+    keep_as_bf16(device, desc);
+    return;
+  }
   for (std::int64_t i = 0; i < desc.count; ++i) {
     MatrixView view{desc.data[i], desc.dtype, desc.n, desc.k};
-    if (!reads_in_place(desc, desc.data[i])) {
+    if (!reads_in_place(desc, desc.data[i], desc.dtype)) {
       const auto *from = static_cast<const std::byte *>(desc.data[i]);
-      copies_.emplace_back(from, from + data_bytes(desc));
+      copies_.emplace_back(from, from + matrix_bytes(desc));
       view.data = copies_.back().data();
     }
     if (desc.dtype == ABY_DTYPE_F8_E4M3) {
@@ -71,6 +96,41 @@ CpuWeight::CpuWeight(const abk_weight_desc &desc) : HostWeight(desc) {
     }
     matrices_.push_back(view);
   }
+}
+
+void CpuWeight::keep_as_bf16(CpuDevice &device, const abk_weight_desc &desc) {
+  // Stored floats may lie at any address.
+  std::vector<std::byte> aligned;
+  const void *data = desc.data[0];
+  if (!is_block_format(desc.dtype) && reinterpret_cast<std::uintptr_t>(data) % sizeof(float) != 0) {
+    const auto *from = static_cast<const std::byte *>(data);
+    aligned.assign(from, from + matrix_bytes(desc));
+    data = aligned.data();
+  }
+  const MatrixView stored{data, desc.dtype, desc.n, desc.k};
+  copies_.emplace_back(static_cast<std::size_t>(desc.n * desc.k) * sizeof(std::uint16_t));
+  auto *to = reinterpret_cast<std::uint16_t *>(copies_.back().data());
+  device.run(desc.n, [&](std::int64_t row, Worker &worker) {
+    float *wide = worker.sums.take<float>(desc.k);
+    device.kernels().widen_row(stored, row, wide);
+    device.kernels().f32_to_bf16(wide, to + row * desc.k, desc.k);
+  });
+  matrices_.push_back({to, ABY_DTYPE_BF16, desc.n, desc.k});
+}
+
+void CpuWeight::pack(CpuDevice &device, const abk_weight_desc &desc, const PackedMatrix &form) {
+  const std::int64_t bytes = packed_bytes(form.kind, form.n, form.k), tiles = form.tiles();
+  packed_memory_ = HostMapping(static_cast<std::uint64_t>(bytes * desc.count));
+  packed_memory_.use_large_pages();
+  for (std::int64_t i = 0; i < desc.count; ++i) {
+    packed_.push_back(form);
+    packed_.back().data = packed_memory_.data() + i * bytes;
+  }
+  device.run(tiles * desc.count, [&](std::int64_t task, Worker &worker) {
+    const std::int64_t matrix = task / tiles, tile = task % tiles;
+    pack_tile(desc.dtype, desc.data[matrix], form, tile, worker.pack,
+              packed_memory_.data() + matrix * bytes + tile * (bytes / tiles));
+  });
 }
 
 } // namespace abyssal::cpu

@@ -1,9 +1,11 @@
-// A weight as the CPU backend keeps it. weight_create is the seam where packed layouts will be chosen; today every type
-// stays row-major in its stored format, in the mapped file where that can be read in place.
+// A weight as the CPU backend keeps it: packed for the integer kernels where its stored type and the arithmetic asked
+// for allow that, else row-major in its stored format, in the mapped file where that can be read in place.
 #pragma once
 
+#include "backends/common/host_buffer.h"
 #include "backends/common/host_weight.h"
 #include "backends/cpu/kernels/kernels.h"
+#include "backends/cpu/packed/packed_layout.h"
 
 #include <cstddef>
 #include <memory>
@@ -11,20 +13,32 @@
 
 namespace abyssal::cpu {
 
+class CpuDevice;
+
 class CpuWeight : public HostWeight {
 public:
-  explicit CpuWeight(const abk_weight_desc &desc);
+  CpuWeight(CpuDevice &device, const abk_weight_desc &desc);
 
   static const CpuWeight &of(const HostWeight &weight) noexcept { return static_cast<const CpuWeight &>(weight); }
   static abk_weight_size size_of(const abk_weight_desc &desc);
 
   // One of the `count` stacked matrices.
   const MatrixView &matrix(std::int64_t index = 0) const noexcept { return matrices_[static_cast<std::size_t>(index)]; }
+  // Whether it is packed; then packed_matrix(index) is there in the place of matrix(index).
+  bool packed() const noexcept { return !packed_.empty(); }
+  const PackedMatrix &packed_matrix(std::int64_t index = 0) const noexcept {
+    return packed_[static_cast<std::size_t>(index)];
+  }
   // ABK_USE_VECTOR: [n]
   const float *vector() const noexcept { return vector_.data(); }
 
 private:
+  void keep_as_bf16(CpuDevice &device, const abk_weight_desc &desc);
+  void pack(CpuDevice &device, const abk_weight_desc &desc, const PackedMatrix &form);
+
   std::vector<MatrixView> matrices_;
+  std::vector<PackedMatrix> packed_;
+  HostMapping packed_memory_;
   std::vector<std::vector<std::byte>> copies_; // of matrices that are not read in place
   std::vector<std::vector<float>> scales_;     // widened: they are few
   std::vector<float> vector_;

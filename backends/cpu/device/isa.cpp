@@ -17,7 +17,9 @@ Isa hardware_isa() {
   if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
       !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
     return Isa::kAvx2;
-  return __builtin_cpu_supports("avx512bf16") ? Isa::kAvx512Bf16 : Isa::kAvx512;
+  if (!__builtin_cpu_supports("avx512vnni"))
+    return Isa::kAvx512;
+  return __builtin_cpu_supports("avx512bf16") ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;
 }
 
 Isa asked_isa() {
@@ -26,6 +28,8 @@ Isa asked_isa() {
     return Isa::kAvx2;
   if (name != nullptr && std::strcmp(name, "avx512") == 0)
     return Isa::kAvx512;
+  if (name != nullptr && std::strcmp(name, "avx512_vnni") == 0)
+    return Isa::kAvx512Vnni;
   return Isa::kAvx512Bf16;
 }
 
@@ -39,10 +43,10 @@ std::string isa_text(Isa isa) {
     text += "avx2";
   if (isa >= Isa::kAvx512)
     text += " avx512";
+  if (isa >= Isa::kAvx512Vnni)
+    text += " avx512_vnni";
   if (isa >= Isa::kAvx512Bf16)
     text += " avx512_bf16";
-  if (isa >= Isa::kAvx512 && __builtin_cpu_supports("avx512vnni"))
-    text += " avx512_vnni";
   return text;
 }
 

@@ -6,13 +6,13 @@
 namespace abyssal::cpu {
 
 // Each level includes those before it.
-enum class Isa { kNone, kAvx2, kAvx512, kAvx512Bf16 };
+enum class Isa { kNone, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16 };
 
 // The best level that the processor and the operating system offer, capped by the environment variable ABYSSAL_ISA
-// (avx2, avx512, avx512_bf16); other values of it are ignored.
+// (avx2, avx512, avx512_vnni, avx512_bf16); other values of it are ignored.
 Isa detect_isa();
 
-// Such as "avx2 avx512 avx512_bf16 avx512_vnni": the sets in use, and the integer ones that are there for later.
+// Such as "avx2 avx512 avx512_vnni avx512_bf16": the sets in use.
 std::string isa_text(Isa isa);
 
 // Such as "AMD EPYC 9354".

@@ -1,6 +1,7 @@
 // The kernels, written once over Vector; each instruction set's file includes its Vector and then this.
 // Sums run in a fixed order, so that a row's result depends on nothing but its values.
 #include "backends/cpu/kernels/kernels.h"
+#include "base/block_format.h"
 #include "base/dtype.h"
 
 #include <algorithm>
@@ -36,7 +37,8 @@ constexpr float kF8Factor = 0x1p8f;
 
 // sum[r] += w[0..n) . x[r][0..n) for M rows of x; two accumulators a row hide the latency of the multiply-add.
 template <typename Load, int M>
-void dot_rows(const typename Load::Stored *w, const float *x, std::int64_t ldx, std::int64_t n, float factor, float *sum) {
+void dot_rows(const typename Load::Stored *w, const float *x, std::int64_t ldx, std::int64_t n, float factor,
+              float *sum) {
   Vector a[M], b[M];
   for (int r = 0; r < M; ++r)
     a[r] = b[r] = Vector::zero();
@@ -79,6 +81,37 @@ void gemv_rows(const MatrixView &w, std::int64_t row0, std::int64_t rows, const 
   }
 }
 
+// Rows in a block format are widened a piece at a time: right for every format, and without memory of its own.
+template <int M>
+void gemv_block_rows(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx,
+                     float *out, std::int64_t ldo) {
+  float part[kMostBlockElements];
+  for (std::int64_t i = 0; i < rows; ++i) {
+    float sum[M] = {};
+    for (std::int64_t k = 0; k < w.k; k += kMostBlockElements) {
+      const std::int64_t n = std::min(kMostBlockElements, w.k - k);
+      dequantise(w.dtype, w.data, (row0 + i) * w.k + k, n, part);
+      dot_rows<LoadF32, M>(part, x + k, ldx, n, 1.0f, sum);
+    }
+    for (int r = 0; r < M; ++r)
+      out[r * ldo + i] = sum[r];
+  }
+}
+
+void gemv_blocks(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx, int m,
+                 float *out, std::int64_t ldo) {
+  switch (m) {
+  case 1:
+    return gemv_block_rows<1>(w, row0, rows, x, ldx, out, ldo);
+  case 2:
+    return gemv_block_rows<2>(w, row0, rows, x, ldx, out, ldo);
+  case 3:
+    return gemv_block_rows<3>(w, row0, rows, x, ldx, out, ldo);
+  default:
+    return gemv_block_rows<4>(w, row0, rows, x, ldx, out, ldo);
+  }
+}
+
 template <typename Load>
 void gemv_typed(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx, int m,
                 float *out, std::int64_t ldo) {
@@ -94,8 +127,8 @@ void gemv_typed(const MatrixView &w, std::int64_t row0, std::int64_t rows, const
   }
 }
 
-void gemv(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx, int m, float *out,
-          std::int64_t ldo) {
+void gemv(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float *x, std::int64_t ldx, int m,
+          float *out, std::int64_t ldo) {
   switch (w.dtype) {
   case ABY_DTYPE_BF16:
     return gemv_typed<LoadBf16>(w, row0, rows, x, ldx, m, out, ldo);
@@ -103,8 +136,10 @@ void gemv(const MatrixView &w, std::int64_t row0, std::int64_t rows, const float
     return gemv_typed<LoadF16>(w, row0, rows, x, ldx, m, out, ldo);
   case ABY_DTYPE_F8_E4M3:
     return gemv_typed<LoadF8>(w, row0, rows, x, ldx, m, out, ldo);
-  default:
+  case ABY_DTYPE_F32:
     return gemv_typed<LoadF32>(w, row0, rows, x, ldx, m, out, ldo);
+  default:
+    return gemv_blocks(w, row0, rows, x, ldx, m, out, ldo);
   }
 }
 
@@ -126,8 +161,10 @@ void widen_row(const MatrixView &w, std::int64_t row, float *out) {
     return widen_span<LoadF16>(static_cast<const std::uint16_t *>(w.data) + first, 1.0f, w.k, out);
   case ABY_DTYPE_F32:
     return widen_span<LoadF32>(static_cast<const float *>(w.data) + first, 1.0f, w.k, out);
-  default:
+  case ABY_DTYPE_F8_E4M3:
     break;
+  default:
+    return dequantise(w.dtype, w.data, first, w.k, out);
   }
   const auto *from = static_cast<const std::uint8_t *>(w.data) + first;
   const float *scales = w.scales + row / w.block_n * w.scale_cols;
@@ -246,7 +283,8 @@ void f32_to_bf16(const float *x, std::uint16_t *out, std::int64_t n) {
     out[i] = float_to_bf16(x[i]);
 }
 
-constexpr Kernels kKernels = {gemv, widen_row, rms_norm, add, axpy, scale, swiglu, max, exp_sum, bf16_to_f32, f32_to_bf16};
+constexpr Kernels kKernels = {gemv,   widen_row, rms_norm, add,         axpy,       scale,
+                              swiglu, max,       exp_sum,  bf16_to_f32, f32_to_bf16};
 
 } // namespace
 } // namespace abyssal::cpu

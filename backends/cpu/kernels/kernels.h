@@ -12,7 +12,7 @@ namespace abyssal::cpu {
 // One stored matrix [n, k], row-major, where the weight keeps it.
 struct MatrixView {
   const void *data = nullptr;
-  aby_dtype dtype = ABY_DTYPE_F32; // F32, F16, BF16 or F8_E4M3
+  aby_dtype dtype = ABY_DTYPE_F32; // F32, F16, BF16, F8_E4M3 or a block format
   std::int64_t n = 0, k = 0;
   const float *scales = nullptr; // F8_E4M3: [ceil(n / block_n), scale_cols]
   std::int64_t block_n = 1, block_k = 1, scale_cols = 1;
@@ -30,14 +30,14 @@ struct Kernels {
   void (*widen_row)(const MatrixView &w, std::int64_t row, float *out);
   // out = x / rms(x) * weight; weight may be null.
   void (*rms_norm)(const float *x, const float *weight, float epsilon, std::int64_t n, float *out);
-  void (*add)(float *x, const float *y, std::int64_t n);                    // x += y
-  void (*axpy)(float *x, float a, const float *y, std::int64_t n);          // x += a y
-  void (*scale)(float *x, float a, std::int64_t n);                         // x *= a
+  void (*add)(float *x, const float *y, std::int64_t n);                          // x += y
+  void (*axpy)(float *x, float a, const float *y, std::int64_t n);                // x += a y
+  void (*scale)(float *x, float a, std::int64_t n);                               // x *= a
   void (*swiglu)(const float *gate, const float *up, float *out, std::int64_t n); // out = silu(gate) * up
-  float (*max)(const float *x, std::int64_t n);                             // n >= 1
-  float (*exp_sum)(float *x, float shift, std::int64_t n);                  // x = exp(x - shift); returns the sum
+  float (*max)(const float *x, std::int64_t n);                                   // n >= 1
+  float (*exp_sum)(float *x, float shift, std::int64_t n);                        // x = exp(x - shift); returns the sum
   void (*bf16_to_f32)(const std::uint16_t *x, float *out, std::int64_t n);
-  void (*f32_to_bf16)(const float *x, std::uint16_t *out, std::int64_t n);  // to nearest, ties to even
+  void (*f32_to_bf16)(const float *x, std::uint16_t *out, std::int64_t n); // to nearest, ties to even
 };
 
 const Kernels &avx2_kernels();

@@ -1,9 +1,11 @@
 // moe_experts: the rows that chose an expert are gathered, multiplied by its three matrices, and summed up again.
-// One order of all (row, expert) pairs, sorted by expert, serves one token and many alike; the shared experts are one
-// more "expert" that every row chose. Three parallel regions: gate and up, down, and the weighted sum.
+// For few rows, where reading the weights is all the time, two parallel regions: gate and up of all experts in one list
+// of tasks, and down, of which each task owns a range of outputs and adds the experts up itself. For many rows the sum
+// is a region of its own. Either way a row's sum runs over its experts in the order of index, then the shared ones.
 #include "backends/common/moe_checks.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/dense/product.h"
+#include "backends/cpu/moe/pair_order.h"
 
 #include <algorithm>
 #include <vector>
@@ -11,6 +13,8 @@
 namespace abyssal::cpu {
 
 namespace {
+
+constexpr std::int64_t kFewRows = 4;
 
 struct ExpertsScratch {
   ExpertsScratch(Carve &carve, std::int64_t rows, std::int64_t top_k, std::int64_t hidden, std::int64_t inter,
@@ -35,140 +39,221 @@ struct Segment {
   std::int64_t begin, count; // rows of x and of down
   std::int64_t inter;
   std::int64_t middle; // offset in gate and up
-  Operand x, h;
+  Operand x, x_up, h;
 };
 
-// A slice of one segment's weight rows.
+// A slice of one segment's weight rows, or of its rows of x.
 struct Task {
-  const Segment *segment;
-  std::int64_t row0, count;
+  Segment *segment;
+  std::int64_t first, count;
 };
 
 class ExpertsRun {
 public:
-  ExpertsRun(CpuDevice &device, const abk_moe_experts_args &args, const MoeExpertsCall &call, const ExpertsScratch &scratch)
-      : device_(device), call_(call), scratch_(scratch), rows_(args.rows), top_k_(args.top_k), hidden_(call.x.cols) {}
+  ExpertsRun(CpuDevice &device, const abk_moe_experts_args &args, const MoeExpertsCall &call,
+             const ExpertsScratch &scratch)
+      : device_(device), call_(call), scratch_(scratch), rows_(args.rows), top_k_(args.top_k), hidden_(call.x.cols),
+        order_(call.index, rows_, top_k_, call.routed.gate->count, call.shared.gate != nullptr) {}
 
   void run() {
-    sort_pairs();
+    make_segments();
+    make_operands();
     gather();
     gate_up();
-    down();
-    combine();
+    if (rows_ <= kFewRows) {
+      down_and_combine();
+    } else {
+      down();
+      combine();
+    }
   }
 
 private:
-  // Counting sort of the pairs by expert.
-  void sort_pairs() {
-    const std::int64_t pairs = rows_ * top_k_, experts = call_.routed.gate->count;
-    std::vector<std::int64_t> begin(static_cast<std::size_t>(experts) + 1, 0);
-    for (std::int64_t i = 0; i < pairs; ++i)
-      ++begin[static_cast<std::size_t>(call_.index[i]) + 1];
-    for (std::size_t e = 0; e < static_cast<std::size_t>(experts); ++e)
-      begin[e + 1] += begin[e];
-    source_.resize(static_cast<std::size_t>(pairs));
-    place_.resize(static_cast<std::size_t>(pairs));
-    std::vector<std::int64_t> next = begin;
-    for (std::int64_t i = 0; i < pairs; ++i) {
-      const std::int64_t at = next[static_cast<std::size_t>(call_.index[i])]++;
-      source_[static_cast<std::size_t>(at)] = i / top_k_;
-      place_[static_cast<std::size_t>(i)] = at;
-    }
-    const std::int64_t inter = call_.routed.gate->n;
-    for (std::int64_t e = 0; e < experts; ++e) {
-      const std::int64_t first = begin[static_cast<std::size_t>(e)], count = begin[static_cast<std::size_t>(e) + 1] - first;
-      if (count > 0)
-        add_segment(call_.routed, e, first, count, first * inter);
-    }
-    if (call_.shared.gate != nullptr) {
-      for (std::int64_t r = 0; r < rows_; ++r)
-        source_.push_back(r);
-      add_segment(call_.shared, 0, pairs, rows_, pairs * inter);
+  void make_segments() {
+    const std::int64_t pairs = rows_ * top_k_, inter = call_.routed.gate->n;
+    for (const PairOrder::Run &run : order_.runs) {
+      const bool shared = run.expert < 0;
+      const SwigluWeights &w = shared ? call_.shared : call_.routed;
+      segments_.push_back({&CpuWeight::of(*w.gate),
+                           &CpuWeight::of(*w.up),
+                           &CpuWeight::of(*w.down),
+                           std::max<std::int64_t>(run.expert, 0),
+                           run.begin,
+                           run.count,
+                           w.gate->n,
+                           std::min(run.begin, pairs) * inter,
+                           {},
+                           {},
+                           {}});
     }
   }
 
-  void add_segment(const SwigluWeights &w, std::int64_t matrix, std::int64_t begin, std::int64_t count, std::int64_t middle) {
-    segments_.push_back({&CpuWeight::of(*w.gate), &CpuWeight::of(*w.up), &CpuWeight::of(*w.down), matrix, begin, count,
-                         w.gate->n, middle, {}, {}});
-  }
-
-  // Each segment's rows of x in the form that its product takes.
-  void gather() {
-    device_.run(static_cast<std::int64_t>(segments_.size()), [&](std::int64_t task, Worker &) {
-      Segment &s = segments_[static_cast<std::size_t>(task)];
-      const bool bf16 = takes_bf16(device_, *s.gate, s.count);
-      const bool rounded = s.gate->compute == ABY_DTYPE_BF16;
-      float *memory = scratch_.x + s.begin * hidden_;
-      for (std::int64_t i = 0; i < s.count; ++i)
-        convert_row(device_.kernels(), call_.x, source_[static_cast<std::size_t>(s.begin + i)], rounded, bf16, memory, i);
-      s.x = {bf16 ? nullptr : memory, bf16 ? reinterpret_cast<std::uint16_t *>(memory) : nullptr, s.count, hidden_, hidden_};
-    });
-  }
-
-  template <typename Rows> std::vector<Task> slices(Rows &&weight_of) const {
-    std::vector<Task> tasks;
+  // Where each segment's operands lie. Quantised ones have memory of their own, in one piece.
+  void make_operands() {
+    std::int64_t bytes = 0;
+    const auto reserve = [&](const Segment &s, const CpuWeight &w) {
+      const std::int64_t at = bytes;
+      bytes += w.packed() ? operand_bytes(device_, s.count, w) : 0;
+      return at;
+    };
+    std::vector<std::int64_t> places;
     for (const Segment &s : segments_) {
-      const CpuWeight &w = weight_of(s);
-      const std::int64_t step = block_rows(w, s.count);
-      for (std::int64_t row = 0; row < w.n; row += step)
-        tasks.push_back({&s, row, std::min(step, w.n - row)});
+      places.push_back(reserve(s, *s.gate));
+      places.push_back(share_operand(*s.gate, *s.up) ? places.back() : reserve(s, *s.up));
+      places.push_back(reserve(s, *s.down));
+    }
+    auto *memory = device_.op_scratch().take<std::byte>(bytes);
+    auto place = places.begin();
+    for (Segment &s : segments_) {
+      s.x = operand(s, *s.gate, hidden_, memory + *place++, scratch_.x + s.begin * hidden_);
+      s.x_up = share_operand(*s.gate, *s.up) ? s.x : operand(s, *s.up, hidden_, memory + *place, nullptr);
+      ++place;
+      s.h = operand(s, *s.down, s.inter, memory + *place++, nullptr);
+    }
+  }
+
+  Operand operand(const Segment &s, const CpuWeight &w, std::int64_t k, std::byte *quantised, float *rows) const {
+    Operand operand;
+    operand.rows = s.count;
+    operand.k = operand.ld = k;
+    if (w.packed())
+      operand.quant = QuantRows(device_.packed_kernels(), s.count, w.packed_matrix(), quantised);
+    else if (takes_bf16(device_, w, s.count))
+      operand.bf16 = reinterpret_cast<std::uint16_t *>(rows);
+    else
+      operand.f32 = rows;
+    return operand;
+  }
+
+  // Each segment's rows of x in the forms that its products take.
+  void gather() {
+    const std::vector<Task> tasks = slices([](const Segment &s) { return s.count; },
+                                           [&](const Segment &) { return device_.packed_kernels().panel_rows; });
+    const auto take = [&](Worker &worker, const Task &t) {
+      for (std::int64_t i = t.first; i < t.first + t.count; ++i) {
+        const std::int64_t from = order_.source[static_cast<std::size_t>(t.segment->begin + i)];
+        gather_row(worker, *t.segment, *t.segment->gate, t.segment->x, from, i);
+        if (!share_operand(*t.segment->gate, *t.segment->up))
+          gather_row(worker, *t.segment, *t.segment->up, t.segment->x_up, from, i);
+      }
+    };
+    if (rows_ == 1) // less work than to hand it out
+      device_.run(1, [&](std::int64_t, Worker &worker) {
+        for (const Task &t : tasks)
+          take(worker, t);
+      });
+    else
+      device_.run(static_cast<std::int64_t>(tasks.size()),
+                  [&](std::int64_t i, Worker &worker) { take(worker, tasks[static_cast<std::size_t>(i)]); });
+  }
+
+  void gather_row(Worker &worker, const Segment &s, const CpuWeight &w, const Operand &x, std::int64_t from,
+                  std::int64_t to) {
+    if (w.packed())
+      quantise_row(device_, worker, call_.x, from, x.quant, to);
+    else
+      convert_row(device_.kernels(), call_.x, from, w.compute == ABY_DTYPE_BF16, x.bf16 != nullptr,
+                  scratch_.x + s.begin * hidden_, to);
+  }
+
+  // Slices of every segment's weight rows.
+  template <typename Rows, typename Step> std::vector<Task> slices(Rows &&rows_of, Step &&step_of) {
+    std::vector<Task> tasks;
+    for (Segment &s : segments_) {
+      const std::int64_t rows = rows_of(s), step = step_of(s);
+      for (std::int64_t row = 0; row < rows; row += step)
+        tasks.push_back({&s, row, std::min(step, rows - row)});
     }
     return tasks;
   }
 
+  // Gate and up of a slice, and silu(gate) * up in the place of gate. With a packed down the slice is one unit of its
+  // operand, which is quantised here.
   void gate_up() {
-    const std::vector<Task> tasks = slices([](const Segment &s) -> const CpuWeight & { return *s.gate; });
+    const std::vector<Task> tasks = slices(
+        [](const Segment &s) { return s.inter; },
+        [](const Segment &s) {
+          return s.down->packed() ? kPackedUnit : std::min(block_rows(*s.gate, s.count), block_rows(*s.up, s.count));
+        });
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
       const Segment &s = *t.segment;
-      float *gate = scratch_.gate + s.middle + t.row0, *up = scratch_.up + s.middle + t.row0;
-      product(device_, worker, s.gate->matrix(s.matrix), t.row0, t.count, s.x, gate, s.inter);
-      product(device_, worker, s.up->matrix(s.matrix), t.row0, t.count, s.x, up, s.inter);
-      for (std::int64_t r = 0; r < s.count; ++r)
-        device_.kernels().swiglu(gate + r * s.inter, up + r * s.inter, gate + r * s.inter, t.count);
+      const bool quantise = s.down->packed();
+      const std::int64_t ld = quantise ? kPackedUnit : s.inter;
+      float *gate = scratch_.gate + s.middle + t.first, *up = scratch_.up + s.middle + t.first;
+      if (quantise) { // of no use to anybody else
+        gate = worker.middle.take<float>(2 * s.count * kPackedUnit);
+        up = gate + s.count * kPackedUnit;
+      }
+      product(device_, worker, *s.gate, s.matrix, t.first, t.count, s.x, gate, ld);
+      product(device_, worker, *s.up, s.matrix, t.first, t.count, s.x_up, up, ld);
+      for (std::int64_t r = 0; r < s.count; ++r) {
+        device_.kernels().swiglu(gate + r * ld, up + r * ld, gate + r * ld, t.count);
+        if (quantise)
+          s.h.quant.quantise(r, gate + r * ld, t.count, t.first / kPackedUnit);
+      }
     });
+    for (Segment &s : segments_) {
+      if (s.down->packed())
+        continue;
+      const HostRows h{reinterpret_cast<std::byte *>(scratch_.gate + s.middle), ABY_DTYPE_F32, s.count, s.inter,
+                       s.inter};
+      s.h = make_operand(device_, h, *s.down, scratch_.up + s.middle);
+    }
+  }
+
+  float *down_row(std::int64_t place) const { return scratch_.down + place * hidden_; }
+
+  void down_slice(Worker &worker, const Segment &s, std::int64_t first, std::int64_t count) {
+    product(device_, worker, *s.down, s.matrix, first, count, s.h, down_row(s.begin) + first, hidden_);
   }
 
   void down() {
-    for (Segment &s : segments_) {
-      const HostRows h{reinterpret_cast<std::byte *>(scratch_.gate + s.middle), ABY_DTYPE_F32, s.count, s.inter, s.inter};
-      s.h = make_operand(device_, h, *s.down, scratch_.up + s.middle);
-    }
-    const std::vector<Task> tasks = slices([](const Segment &s) -> const CpuWeight & { return *s.down; });
+    const std::vector<Task> tasks =
+        slices([&](const Segment &) { return hidden_; }, [](const Segment &s) { return block_rows(*s.down, s.count); });
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
-      const Segment &s = *t.segment;
-      product(device_, worker, s.down->matrix(s.matrix), t.row0, t.count, s.h,
-              scratch_.down + s.begin * hidden_ + t.row0, hidden_);
+      down_slice(worker, *t.segment, t.first, t.count);
+    });
+  }
+
+  void combine() {
+    device_.run(rows_, [&](std::int64_t r, Worker &worker) { combine_slice(worker, r, 0, hidden_); });
+  }
+
+  void down_and_combine() {
+    std::int64_t step = hidden_;
+    for (const Segment &s : segments_)
+      step = std::min(step, block_rows(*s.down, s.count));
+    device_.run((hidden_ + step - 1) / step, [&](std::int64_t i, Worker &worker) {
+      const std::int64_t first = i * step, count = std::min(step, hidden_ - first);
+      for (const Segment &s : segments_)
+        down_slice(worker, s, first, count);
+      for (std::int64_t r = 0; r < rows_; ++r)
+        combine_slice(worker, r, first, count);
     });
   }
 
   // A row's results in the order of its experts, then the shared ones: the same for any number of threads.
-  void combine() {
-    const std::int64_t pairs = rows_ * top_k_;
-    device_.run(rows_, [&](std::int64_t r, Worker &worker) {
-      float *sum = worker.sums.take<float>(hidden_);
-      std::fill_n(sum, hidden_, 0.0f);
-      for (std::int64_t k = 0; k < top_k_; ++k) {
-        const std::int64_t pair = r * top_k_ + k;
-        device_.kernels().axpy(sum, call_.weight[pair],
-                               scratch_.down + place_[static_cast<std::size_t>(pair)] * hidden_, hidden_);
-      }
-      if (call_.shared.gate != nullptr)
-        device_.kernels().add(sum, scratch_.down + (pairs + r) * hidden_, hidden_);
-      if (call_.out.dtype == ABY_DTYPE_BF16)
-        device_.kernels().f32_to_bf16(sum, reinterpret_cast<std::uint16_t *>(call_.out.row(r)), hidden_);
-      else
-        std::copy_n(sum, hidden_, reinterpret_cast<float *>(call_.out.row(r)));
-    });
+  void combine_slice(Worker &worker, std::int64_t r, std::int64_t first, std::int64_t count) {
+    const Kernels &kernels = device_.kernels();
+    float *sum = worker.sums.take<float>(count);
+    std::fill_n(sum, count, 0.0f);
+    for (std::int64_t pair = r * top_k_; pair < (r + 1) * top_k_; ++pair)
+      kernels.axpy(sum, call_.weight[pair], down_row(order_.place[static_cast<std::size_t>(pair)]) + first, count);
+    if (call_.shared.gate != nullptr)
+      kernels.add(sum, down_row(rows_ * top_k_ + r) + first, count);
+    if (call_.out.dtype == ABY_DTYPE_BF16)
+      kernels.f32_to_bf16(sum, reinterpret_cast<std::uint16_t *>(call_.out.row(r)) + first, count);
+    else
+      std::copy_n(sum, count, reinterpret_cast<float *>(call_.out.row(r)) + first);
   }
 
   CpuDevice &device_;
   const MoeExpertsCall &call_;
   const ExpertsScratch &scratch_;
   std::int64_t rows_, top_k_, hidden_;
-  std::vector<std::int64_t> source_; // [pairs (+ rows)]: the row of x at each sorted place
-  std::vector<std::int64_t> place_;  // [pairs]: the sorted place of each pair
+  PairOrder order_;
   std::vector<Segment> segments_;
 };
 

@@ -28,6 +28,19 @@ DTYPES = {
     "u8": 7,
     "i32": 8,
     "i64": 9,
+    "q4_0": 20,
+    "q4_1": 21,
+    "q5_0": 22,
+    "q5_1": 23,
+    "q8_0": 24,
+    "q2_k": 25,
+    "q3_k": 26,
+    "q4_k": 27,
+    "q5_k": 28,
+    "q6_k": 29,
+    "iq4_nl": 30,
+    "iq4_xs": 31,
+    "mxfp4": 32,
 }
 """Names of the element types, with the C API's numbers."""
 

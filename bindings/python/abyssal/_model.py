@@ -96,7 +96,7 @@ class Model:
         device: Optional[Device] = None,
         backend: Optional[str] = None,
         threads: int = 0,
-        activations: str = "f32",
+        activations: str = "auto",
         cache_dtype: str = "auto",
         cache_tokens: int = 0,
         absorb_below: int = 0,
@@ -126,7 +126,7 @@ class Model:
         device: Optional[Device] = None,
         backend: Optional[str] = None,
         threads: int = 0,
-        activations: str = "f32",
+        activations: str = "auto",
         cache_dtype: str = "auto",
         cache_tokens: int = 0,
         absorb_below: int = 0,
@@ -134,10 +134,11 @@ class Model:
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
     ) -> "Model":
-        """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json).
+        """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
-        activations: "f32", or "bf16": faster on processors that multiply it, within 1e-2.
+        activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
+            float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2.
         cache_dtype: type of cached rows: "auto" (that of activations), "f32" or "bf16".
         cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context
             and 32768. Rounded up to whole blocks of 64.
@@ -173,7 +174,7 @@ class Model:
         device: Optional[Device] = None,
         backend: Optional[str] = None,
         threads: int = 0,
-        activations: str = "f32",
+        activations: str = "auto",
         cache_dtype: str = "auto",
         cache_tokens: int = 0,
         absorb_below: int = 0,
@@ -195,7 +196,7 @@ class Model:
         device: Optional[Device] = None,
         backend: Optional[str] = None,
         threads: int = 0,
-        activations: str = "f32",
+        activations: str = "auto",
         cache_dtype: str = "auto",
         cache_tokens: int = 0,
         absorb_below: int = 0,

@@ -1,0 +1,133 @@
+// Sixteen 32-bit lanes in two registers. Included only by files compiled for AVX2, FMA and F16C.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <immintrin.h>
+
+namespace abyssal::cpu {
+namespace { // each instruction set's file has its own
+
+// 64 unsigned bytes: four consecutive k of 16 rows.
+struct Quants {
+  __m256i a, b;
+  static Quants load(const void *p) {
+    const auto *at = static_cast<const __m256i *>(p);
+    return {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
+  }
+  void store(void *p) const {
+    auto *at = static_cast<__m256i *>(p);
+    _mm256_storeu_si256(at, a);
+    _mm256_storeu_si256(at + 1, b);
+  }
+  Quants low_nibbles() const {
+    const __m256i mask = _mm256_set1_epi8(15);
+    return {_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
+  }
+  Quants high_nibbles() const {
+    const __m256i mask = _mm256_set1_epi8(15);
+    return {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
+  }
+  Quants lookup(const std::uint8_t *table) const {
+    const __m256i entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table)));
+    return {_mm256_shuffle_epi8(entries, a), _mm256_shuffle_epi8(entries, b)};
+  }
+};
+
+struct Floats {
+  __m256 a, b;
+  static Floats zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static Floats all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+  static Floats load(const float *p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static Floats load_f16(const void *p) {
+    const auto *at = static_cast<const __m128i *>(p);
+    return {_mm256_cvtph_ps(_mm_loadu_si128(at)), _mm256_cvtph_ps(_mm_loadu_si128(at + 1))};
+  }
+  static Floats load_u8(const void *p) {
+    const __m128i bytes = _mm_loadu_si128(static_cast<const __m128i *>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+  }
+  void store(float *p) const {
+    _mm256_storeu_ps(p, a);
+    _mm256_storeu_ps(p + 8, b);
+  }
+  static Floats fma(Floats x, Floats y, Floats z) {
+    return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+  }
+  friend Floats operator*(Floats x, Floats y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+  friend Floats operator-(Floats x) {
+    return {_mm256_sub_ps(_mm256_setzero_ps(), x.a), _mm256_sub_ps(_mm256_setzero_ps(), x.b)};
+  }
+};
+
+struct Ints {
+  __m256i a, b;
+  // What a sum starts from. Quants that are not small have a zero of 128, which their dot product takes away itself.
+  template <bool Small> static Ints start(std::int32_t init) {
+    const __m256i v = Small ? _mm256_set1_epi32(init) : _mm256_setzero_si256();
+    return {v, v};
+  }
+  static Ints none() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  // += the products of four quants in each lane with the four signed bytes at x. Sums of two products go through 16
+  // bits: 2 * 127 * 127 fits. Quants that are not small lose their zero first: |q - 128| <= 128 and 2 * 128 * 127 fits.
+  template <bool Small> void dot(Quants w, const std::int8_t *x) {
+    std::int32_t four;
+    std::memcpy(&four, x, sizeof four);
+    const __m256i values = _mm256_set1_epi32(four);
+    a = _mm256_add_epi32(a, half<Small>(w.a, values));
+    b = _mm256_add_epi32(b, half<Small>(w.b, values));
+  }
+  friend Ints operator+(Ints x, Ints y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+  Floats floats() const { return {_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)}; }
+
+private:
+  template <bool Small> static __m256i half(__m256i w, __m256i x) {
+    if constexpr (!Small) {
+      w = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+      x = _mm256_sign_epi8(x, w);
+      w = _mm256_abs_epi8(w);
+    }
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1));
+  }
+};
+
+constexpr int kPanelRows = 4;
+constexpr int kDirectRows = 4;
+
+// The largest magnitude of 128 values; NaN or infinite if one of them is.
+inline float largest(const float *x) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  __m256 most = _mm256_setzero_ps(), probe = _mm256_setzero_ps();
+  for (int i = 0; i < 128; i += 8) {
+    const __m256 v = _mm256_loadu_ps(x + i);
+    most = _mm256_max_ps(most, _mm256_andnot_ps(sign, v));
+    probe = _mm256_add_ps(probe, _mm256_mul_ps(v, _mm256_setzero_ps()));
+  }
+  alignas(32) float parts[8], probes[8];
+  _mm256_store_ps(parts, most);
+  _mm256_store_ps(probes, probe);
+  float result = 0;
+  for (int i = 0; i < 8; ++i)
+    result = parts[i] > result ? parts[i] : result;
+  for (int i = 0; i < 8; ++i)
+    result += probes[i];
+  return result;
+}
+
+// Sixteen values times inverse, rounded to the nearest even, as bytes; returns their sum.
+inline std::int32_t round16(const float *x, float inverse, std::int8_t *out) {
+  const __m256 factor = _mm256_set1_ps(inverse);
+  const __m256i low = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), factor));
+  const __m256i high = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8), factor));
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
+  const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(out), bytes);
+  const __m256i sum = _mm256_add_epi32(low, high);
+  const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  const __m128i pair = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_shuffle_epi32(pair, 0xb1)));
+}
+
+} // namespace
+} // namespace abyssal::cpu

@@ -1,0 +1,85 @@
+// Sixteen 32-bit lanes in one register. Included only by files compiled for AVX-512 with VNNI.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <immintrin.h>
+
+namespace abyssal::cpu {
+namespace { // each instruction set's file has its own
+
+// 64 unsigned bytes: four consecutive k of 16 rows.
+struct Quants {
+  __m512i v;
+  static Quants load(const void *p) { return {_mm512_loadu_si512(p)}; }
+  void store(void *p) const { _mm512_storeu_si512(p, v); }
+  Quants low_nibbles() const { return {_mm512_and_si512(v, _mm512_set1_epi8(15))}; }
+  Quants high_nibbles() const { return {_mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15))}; }
+  Quants lookup(const std::uint8_t *table) const {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
+    return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), v)};
+  }
+};
+
+struct Floats {
+  __m512 v;
+  static Floats zero() { return {_mm512_setzero_ps()}; }
+  static Floats all(float x) { return {_mm512_set1_ps(x)}; }
+  static Floats load(const float *p) { return {_mm512_loadu_ps(p)}; }
+  static Floats load_f16(const void *p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p)))};
+  }
+  static Floats load_u8(const void *p) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))))};
+  }
+  void store(float *p) const { _mm512_storeu_ps(p, v); }
+  static Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  friend Floats operator*(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  friend Floats operator-(Floats a) { return {_mm512_sub_ps(_mm512_setzero_ps(), a.v)}; }
+};
+
+struct Ints {
+  __m512i v;
+  // What a sum starts from: -zero * sum of the activations.
+  template <bool> static Ints start(std::int32_t init) { return {_mm512_set1_epi32(init)}; }
+  static Ints none() { return {_mm512_setzero_si512()}; }
+  // += the products of four quants in each lane with the four signed bytes at x.
+  template <bool> void dot(Quants w, const std::int8_t *x) {
+    std::int32_t four;
+    std::memcpy(&four, x, sizeof four);
+    v = _mm512_dpbusd_epi32(v, w.v, _mm512_set1_epi32(four));
+  }
+  friend Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+  Floats floats() const { return {_mm512_cvtepi32_ps(v)}; }
+};
+
+// Sixteen activations.
+struct Row16 {
+  __m512 v;
+  static Row16 load(const float *p) { return {_mm512_loadu_ps(p)}; }
+  __m512 magnitude() const { return _mm512_abs_ps(v); }
+};
+
+constexpr int kPanelRows = 12;
+constexpr int kDirectRows = 4;
+
+// The largest magnitude of 128 values; NaN or infinite if one of them is.
+inline float largest(const float *x) {
+  __m512 most = _mm512_setzero_ps(), probe = _mm512_setzero_ps();
+  for (int i = 0; i < 128; i += 16) {
+    const __m512 v = _mm512_loadu_ps(x + i);
+    most = _mm512_max_ps(most, _mm512_abs_ps(v));
+    probe = _mm512_add_ps(probe, _mm512_mul_ps(v, _mm512_setzero_ps()));
+  }
+  return _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(probe);
+}
+
+// Sixteen values times inverse, rounded to the nearest even, as bytes; returns their sum.
+inline std::int32_t round16(const float *x, float inverse, std::int8_t *out) {
+  const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(inverse)));
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(out), _mm512_cvtsepi32_epi8(q));
+  return _mm512_reduce_add_epi32(q);
+}
+
+} // namespace
+} // namespace abyssal::cpu

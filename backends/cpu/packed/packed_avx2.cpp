@@ -1,0 +1,10 @@
+// clang-format off: the lanes come before the kernels that are written over them
+#include "backends/cpu/packed/lanes_avx2.h"
+#include "backends/cpu/packed/packed_bodies.h"
+// clang-format on
+
+namespace abyssal::cpu {
+
+const PackedKernels &avx2_packed_kernels() { return kPackedKernels; }
+
+} // namespace abyssal::cpu

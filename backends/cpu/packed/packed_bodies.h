@@ -1,0 +1,308 @@
+// The packed kernels, written once over sixteen lanes; each instruction set's file includes its lanes and then this.
+#include "backends/cpu/packed/packed_kernels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace abyssal::cpu {
+namespace {
+
+// Where the parts of a unit are, and how its scales and quants are read.
+template <PackedKind Kind> struct Unit {
+  static constexpr PackedLayout kLayout = layout_of(Kind);
+  static constexpr int kGroups = kLayout.groups();
+  static constexpr int kGroupVectors = kLayout.group / 4;
+  const std::byte *at;
+
+  const std::byte *quants() const { return at + kLayout.scale_bytes(); }
+
+  Floats scale(int group) const {
+    if constexpr (kLayout.scales == PackedScales::kK)
+      return Floats::load_f16(at) * Floats::load_u8(at + 64 + group * 16);
+    else if constexpr (kLayout.scales == PackedScales::kF16 || kLayout.scales == PackedScales::kF16Bias)
+      return Floats::load_f16(at + group * 32);
+    else
+      return Floats::load(reinterpret_cast<const float *>(at) + group * 16);
+  }
+  Floats bias(int group) const {
+    if constexpr (kLayout.scales == PackedScales::kK)
+      return -(Floats::load_f16(at + 32) * Floats::load_u8(at + 64 + (kGroups + group) * 16));
+    else if constexpr (kLayout.scales == PackedScales::kF16Bias)
+      return Floats::load_f16(at + (kGroups + group) * 32);
+    else
+      return Floats::load(reinterpret_cast<const float *>(at) + (kGroups + group) * 16);
+  }
+
+  // Calls take(vector, quants) for the vectors of 32 columns, those of a group in order but for the interleaving of
+  // nibbles: a byte holds the same place of vectors v and v + 4.
+  template <typename Take> void each(int columns, const std::uint8_t *table, Take &&take) const {
+    if constexpr (kLayout.bits == 8) {
+      const std::byte *from = quants() + columns * 512;
+      for (int v = 0; v < 8; ++v)
+        take(v, Quants::load(from + v * 64));
+    } else {
+      const std::byte *from = quants() + columns * 256;
+      for (int v = 0; v < 4; ++v) {
+        const Quants pair = Quants::load(from + v * 64);
+        Quants low = pair.low_nibbles(), high = pair.high_nibbles();
+        if constexpr (kLayout.table) {
+          low = low.lookup(table);
+          high = high.lookup(table);
+        }
+        take(v, low);
+        take(v + 4, high);
+      }
+    }
+  }
+};
+
+template <PackedKind Kind, int M>
+void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out) {
+  using U = Unit<Kind>;
+  constexpr bool kSmall = small_quants(Kind);
+  constexpr std::int64_t kUnitBytes = U::kLayout.unit_bytes();
+  const std::int64_t units = w.units();
+  const std::byte *at = w.tile(tile);
+  const std::int8_t *data = x.data;
+  const std::int32_t *init = x.init;
+  const float *sums = x.sums;
+  Floats total[M];
+  for (int m = 0; m < M; ++m)
+    total[m] = Floats::zero();
+  for (std::int64_t u = 0; u < units; ++u, at += kUnitBytes) {
+    const U unit{at};
+    Floats block[M];
+    for (int m = 0; m < M; ++m)
+      block[m] = Floats::zero();
+    for (int columns = 0; columns < 4; ++columns, data += 32 * M) {
+      // Two sums a group, so that one instruction need not wait for another; integers add up exactly in any order.
+      Ints low[M], high[M];
+      for (int m = 0; m < M; ++m) {
+        low[m] = Ints::start<kSmall>(init[m]);
+        high[m] = U::kLayout.group == 16 ? Ints::start<kSmall>(init[M + m]) : Ints::none();
+      }
+      unit.each(columns, w.table, [&](int v, Quants quants) {
+        for (int m = 0; m < M; ++m)
+          (v < 4 ? low[m] : high[m]).template dot<kSmall>(quants, data + (v * M + m) * 4);
+      });
+      const auto finish = [&](int group, const Ints *sum) {
+        const Floats scale = unit.scale(group);
+        for (int m = 0; m < M; ++m)
+          block[m] = Floats::fma(sum[m].floats(), scale, block[m]);
+        if constexpr (U::kLayout.bias()) {
+          const Floats bias = unit.bias(group);
+          for (int m = 0; m < M; ++m)
+            block[m] = Floats::fma(bias, Floats::all(sums[m]), block[m]);
+          sums += M;
+        }
+        init += M;
+      };
+      if constexpr (U::kLayout.group == 16) {
+        finish(2 * columns, low);
+        finish(2 * columns + 1, high);
+      } else {
+        for (int m = 0; m < M; ++m)
+          low[m] = low[m] + high[m];
+        finish(columns, low);
+      }
+    }
+    for (int m = 0; m < M; ++m)
+      total[m] = Floats::fma(block[m], Floats::all(x.scale[u * M + m]), total[m]);
+  }
+  for (int m = 0; m < M; ++m)
+    total[m].store(out + m * kPackedTile);
+}
+
+template <PackedKind Kind> void direct_kind(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out) {
+  switch (x.rows) {
+  case 1:
+    return direct_rows<Kind, 1>(w, tile, x, out);
+  case 2:
+    return direct_rows<Kind, 2>(w, tile, x, out);
+  case 3:
+    return direct_rows<Kind, 3>(w, tile, x, out);
+  default:
+    return direct_rows<Kind, 4>(w, tile, x, out);
+  }
+}
+
+template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t tile, const WideTile &to) {
+  using U = Unit<Kind>;
+  const std::byte *at = w.tile(tile) + to.unit0 * U::kLayout.unit_bytes();
+  for (std::int64_t u = 0; u < to.units; ++u, at += U::kLayout.unit_bytes()) {
+    const U unit{at};
+    for (int columns = 0; columns < 4; ++columns) {
+      std::uint8_t *quants = to.quants + (u * kUnitVectors + columns * 8) * 64;
+      unit.each(columns, w.table, [&](int v, Quants q) { q.store(quants + v * 64); });
+    }
+    for (int group = 0; group < U::kGroups; ++group) {
+      const std::int64_t place = (u * U::kGroups + group) * kPackedTile;
+      unit.scale(group).store(to.scale + place);
+      if constexpr (U::kLayout.bias())
+        unit.bias(group).store(to.biases + place);
+    }
+  }
+}
+
+template <int Group, bool Bias, bool Small, int M>
+void multiply_rows(const WideTile &tile, const Panel &x, float *out) {
+  constexpr int kGroups = static_cast<int>(kPackedUnit) / Group;
+  const std::uint8_t *quants = tile.quants;
+  const std::int8_t *data = x.data + tile.unit0 * kPackedUnit * M;
+  const std::int32_t *init = x.init + tile.unit0 * kGroups * M;
+  const float *sums = Bias ? x.sums + tile.unit0 * kGroups * M : nullptr;
+  const float *x_scale = x.scale + tile.unit0 * M;
+  for (std::int64_t u = 0; u < tile.units; ++u, x_scale += M) {
+    Floats block[M];
+#pragma GCC unroll 12
+    for (int m = 0; m < M; ++m)
+      block[m] = Floats::zero();
+    for (int group = 0; group < kGroups; ++group, init += M) {
+      Ints sum[M];
+#pragma GCC unroll 12
+      for (int m = 0; m < M; ++m)
+        sum[m] = Ints::start<Small>(init[m]);
+#pragma GCC unroll 8
+      for (int v = 0; v < Group / 4; ++v) {
+        const Quants w = Quants::load(quants + v * 64);
+#pragma GCC unroll 12
+        for (int m = 0; m < M; ++m)
+          sum[m].template dot<Small>(w, data + (v * M + m) * 4);
+      }
+      quants += Group * kPackedTile;
+      data += Group * M;
+      const std::int64_t place = (u * kGroups + group) * kPackedTile;
+      const Floats scale = Floats::load(tile.scale + place);
+#pragma GCC unroll 12
+      for (int m = 0; m < M; ++m)
+        block[m] = Floats::fma(sum[m].floats(), scale, block[m]);
+      if constexpr (Bias) {
+        const Floats bias = Floats::load(tile.biases + place);
+#pragma GCC unroll 12
+        for (int m = 0; m < M; ++m)
+          block[m] = Floats::fma(bias, Floats::all(sums[m]), block[m]);
+        sums += M;
+      }
+    }
+#pragma GCC unroll 12
+    for (int m = 0; m < M; ++m) {
+      float *at = out + m * kPackedTile;
+      Floats::fma(block[m], Floats::all(x_scale[m]), Floats::load(at)).store(at);
+    }
+  }
+}
+
+using Multiply = void (*)(const WideTile &, const Panel &, float *);
+
+// multiply_rows for 1 to kPanelRows rows.
+template <int Group, bool Bias, bool Small, int... M>
+void multiply_any(const WideTile &tile, const Panel &x, float *out, std::integer_sequence<int, M...>) {
+  static constexpr Multiply kRows[] = {multiply_rows<Group, Bias, Small, M + 1>...};
+  kRows[x.rows - 1](tile, x, out);
+}
+
+void multiply(const WideTile &tile, const Panel &x, float *out) {
+  constexpr auto rows = std::make_integer_sequence<int, kPanelRows>();
+  if (tile.group == 32 && !tile.bias)
+    return tile.small ? multiply_any<32, false, true>(tile, x, out, rows)
+                      : multiply_any<32, false, false>(tile, x, out, rows);
+  if (tile.group == 32)
+    return multiply_any<32, true, true>(tile, x, out, rows); // the layouts with a bias have small quants
+  if (tile.bias)
+    return multiply_any<16, true, true>(tile, x, out, rows);
+  return tile.small ? multiply_any<16, false, true>(tile, x, out, rows)
+                    : multiply_any<16, false, false>(tile, x, out, rows);
+}
+
+void quantise(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
+              std::int32_t zero, const Panel &panel) {
+  const int groups = static_cast<int>(kPackedUnit) / group, parts = group / 16;
+  const std::int64_t rows = panel.rows;
+  for (std::int64_t u = unit0; u < unit0 + units; ++u) {
+    alignas(64) float padded[kPackedUnit];
+    const float *from = x + (u - unit0) * kPackedUnit;
+    const std::int64_t left = count - (u - unit0) * kPackedUnit;
+    if (left < kPackedUnit) {
+      std::fill_n(padded, kPackedUnit, 0.0f);
+      std::copy_n(from, std::max<std::int64_t>(left, 0), padded);
+      from = padded;
+    }
+    const float most = largest(from);
+    const bool finite = std::isfinite(most);
+    const float inverse = finite && most > 0 ? 127.0f / most : 0.0f;
+    // Tiny blocks: the inverse overflows, and their values do not matter beside any other.
+    const float factor = std::isfinite(inverse) ? inverse : 0.0f;
+    panel.scale[u * rows + row] = finite ? most / 127.0f : most - most; // NaN
+    alignas(64) std::int8_t quants[kPackedUnit];
+    for (int g = 0; g < groups; ++g) {
+      std::int32_t sum = 0;
+      for (int part = 0; part < parts; ++part) {
+        const int at = g * group + part * 16;
+        sum += finite ? round16(from + at, factor, quants + at) : (std::fill_n(quants + at, 16, std::int8_t{0}), 0);
+      }
+      const std::int64_t place = (u * groups + g) * rows + row;
+      panel.init[place] = -zero * sum;
+      if (panel.sums != nullptr)
+        panel.sums[place] = static_cast<float>(sum);
+    }
+    std::int8_t *to = panel.data + (u * kUnitVectors * rows + row) * 4;
+    for (std::int64_t v = 0; v < kUnitVectors; ++v)
+      std::memcpy(to + v * rows * 4, quants + v * 4, 4);
+  }
+}
+
+void direct(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out) {
+  switch (w.kind) {
+  case PackedKind::kQ4:
+    return direct_kind<PackedKind::kQ4>(w, tile, x, out);
+  case PackedKind::kQ4Bias:
+    return direct_kind<PackedKind::kQ4Bias>(w, tile, x, out);
+  case PackedKind::kQ4K:
+    return direct_kind<PackedKind::kQ4K>(w, tile, x, out);
+  case PackedKind::kTable4:
+    return direct_kind<PackedKind::kTable4>(w, tile, x, out);
+  case PackedKind::kTable4F32:
+    return direct_kind<PackedKind::kTable4F32>(w, tile, x, out);
+  case PackedKind::kQ4G16:
+    return direct_kind<PackedKind::kQ4G16>(w, tile, x, out);
+  case PackedKind::kQ4G16Bias:
+    return direct_kind<PackedKind::kQ4G16Bias>(w, tile, x, out);
+  case PackedKind::kQ8:
+    return direct_kind<PackedKind::kQ8>(w, tile, x, out);
+  case PackedKind::kQ5Bias:
+    return direct_kind<PackedKind::kQ5Bias>(w, tile, x, out);
+  case PackedKind::kQ8G16:
+    return direct_kind<PackedKind::kQ8G16>(w, tile, x, out);
+  }
+}
+
+void widen(const PackedMatrix &w, std::int64_t tile, const WideTile &to) {
+  switch (w.kind) {
+  case PackedKind::kQ4:
+    return widen_kind<PackedKind::kQ4>(w, tile, to);
+  case PackedKind::kQ4Bias:
+    return widen_kind<PackedKind::kQ4Bias>(w, tile, to);
+  case PackedKind::kQ4K:
+    return widen_kind<PackedKind::kQ4K>(w, tile, to);
+  case PackedKind::kTable4:
+    return widen_kind<PackedKind::kTable4>(w, tile, to);
+  case PackedKind::kTable4F32:
+    return widen_kind<PackedKind::kTable4F32>(w, tile, to);
+  case PackedKind::kQ4G16:
+    return widen_kind<PackedKind::kQ4G16>(w, tile, to);
+  case PackedKind::kQ4G16Bias:
+    return widen_kind<PackedKind::kQ4G16Bias>(w, tile, to);
+  case PackedKind::kQ8:
+    return widen_kind<PackedKind::kQ8>(w, tile, to);
+  case PackedKind::kQ5Bias:
+    return widen_kind<PackedKind::kQ5Bias>(w, tile, to);
+  case PackedKind::kQ8G16:
+    return widen_kind<PackedKind::kQ8G16>(w, tile, to);
+  }
+}
+
+constexpr PackedKernels kPackedKernels = {kPanelRows, kDirectRows, quantise, direct, widen, multiply};
+
+} // namespace
+} // namespace abyssal::cpu

@@ -1,0 +1,61 @@
+// Products of packed weights with activations quantised to int8, one set of kernels per instruction set.
+//
+// Activations are quantised per row in blocks of 128 (as DeepSeek-V3 does for its fp8 products): x = scale * q. For one
+// output, with the exact integer sum I of each group of weights,
+//
+//   block = sum over groups, in order: fma(float(I), weight scale, block), then fma(bias, float(sum of q), block)
+//   out   = sum over blocks, in order: fma(block, activation scale, out)
+//
+// Every kernel here keeps to this order, so that an output has the same bits whatever the number of rows beside it, the
+// thread that made it and the instruction set.
+#pragma once
+
+#include "backends/cpu/device/isa.h"
+#include "backends/cpu/packed/packed_layout.h"
+
+namespace abyssal::cpu {
+
+// Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back.
+struct Panel {
+  int rows = 0;
+  std::int64_t units = 0;
+  std::int8_t *data = nullptr;  // [units][kUnitVectors][rows][4]
+  float *scale = nullptr;       // [units][rows]
+  std::int32_t *init = nullptr; // [units][groups][rows]: -zero * sum of the group's quants
+  float *sums = nullptr;        // [units][groups][rows]: sum of the group's quants; only for layouts with a bias
+};
+
+// Some units of a tile, widened to a byte a quant, for many rows.
+struct WideTile {
+  int group = 32;
+  bool bias = false, small = true;
+  std::int64_t unit0 = 0, units = 0;
+  std::uint8_t *quants = nullptr; // [units][kUnitVectors][64]
+  float *scale = nullptr;         // [units][groups][16]
+  float *biases = nullptr;        // [units][groups][16]
+};
+constexpr std::int64_t kWideUnits = 4; // of a WideTile: with its panel rows it stays in the first-level cache
+
+struct PackedKernels {
+  int panel_rows;  // rows of a full panel
+  int direct_rows; // up to this many rows, direct is faster than widen and multiply
+  // Quantises units [unit0, unit0 + units) of one row into place `row` of a panel. x: [k of those units], of which the
+  // first `count` exist. group, zero: of the weights to be multiplied with. A NaN or infinity makes its block NaN.
+  void (*quantise)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
+                   std::int32_t zero, const Panel &panel);
+  // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows.
+  void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out);
+  // Units [to.unit0, + to.units) of a tile.
+  void (*widen)(const PackedMatrix &w, std::int64_t tile, const WideTile &to);
+  // out[row][16] += products over the units of the tile.
+  void (*multiply)(const WideTile &tile, const Panel &x, float *out);
+};
+
+const PackedKernels &avx2_packed_kernels();
+const PackedKernels &avx512_vnni_packed_kernels();
+
+inline const PackedKernels &packed_kernels_for(Isa isa) {
+  return isa >= Isa::kAvx512Vnni ? avx512_vnni_packed_kernels() : avx2_packed_kernels();
+}
+
+} // namespace abyssal::cpu

@@ -1,0 +1,94 @@
+#include "backends/cpu/packed/quant_rows.h"
+
+#include <algorithm>
+
+namespace abyssal::cpu {
+
+namespace {
+
+constexpr std::int64_t kAlign = 64;
+
+std::int64_t aligned(std::int64_t bytes) noexcept { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+// Bytes of the parts of a panel.
+struct PanelBytes {
+  PanelBytes(std::int64_t rows, std::int64_t units, int group, bool bias) noexcept
+      : data(aligned(rows * units * kPackedUnit)), scale(aligned(rows * units * 4)),
+        init(aligned(rows * units * (kPackedUnit / group) * 4)), sums(bias ? init : 0) {}
+  std::int64_t all() const noexcept { return data + scale + init + sums; }
+  std::int64_t data, scale, init, sums;
+};
+
+} // namespace
+
+std::int64_t QuantRows::bytes(const PackedKernels &kernels, std::int64_t rows, const PackedMatrix &form) noexcept {
+  const PackedLayout layout = layout_of(form.kind);
+  const PanelBytes full(kernels.panel_rows, form.units(), layout.group, layout.bias());
+  return (rows + kernels.panel_rows - 1) / kernels.panel_rows * full.all();
+}
+
+QuantRows::QuantRows(const PackedKernels &kernels, std::int64_t rows, const PackedMatrix &form,
+                     std::byte *memory) noexcept
+    : kernels_(&kernels), rows_(rows), panel_rows_(kernels.panel_rows), units_(form.units()),
+      group_(layout_of(form.kind).group), bias_(layout_of(form.kind).bias()), zero_(form.zero), memory_(memory) {}
+
+Panel QuantRows::panel(std::int64_t index) const noexcept {
+  const std::int64_t rows = std::min(panel_rows_, rows_ - index * panel_rows_);
+  std::byte *at = memory_ + index * PanelBytes(panel_rows_, units_, group_, bias_).all();
+  const PanelBytes bytes(rows, units_, group_, bias_);
+  Panel panel;
+  panel.rows = static_cast<int>(rows);
+  panel.units = units_;
+  panel.data = reinterpret_cast<std::int8_t *>(at);
+  panel.scale = reinterpret_cast<float *>(at + bytes.data);
+  panel.init = reinterpret_cast<std::int32_t *>(at + bytes.data + bytes.scale);
+  if (bias_)
+    panel.sums = reinterpret_cast<float *>(at + bytes.data + bytes.scale + bytes.init);
+  return panel;
+}
+
+void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0) const noexcept {
+  kernels_->quantise(x, count, unit0, (count + kPackedUnit - 1) / kPackedUnit, static_cast<int>(row % panel_rows_),
+                     group_, zero_, panel(row / panel_rows_));
+}
+
+std::int64_t tile_scratch(std::int64_t rows) noexcept {
+  constexpr std::int64_t kWideFloats =
+      kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
+  return rows * kPackedTile + kWideFloats;
+}
+
+void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
+                    const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
+                    std::int64_t ldo) {
+  const PackedLayout layout = layout_of(w.kind);
+  const std::int64_t panel0 = first / x.panel_rows(), panels = (rows + x.panel_rows() - 1) / x.panel_rows();
+  const bool direct = rows <= kernels.direct_rows && rows == x.rows();
+  float *total = scratch; // [rows, 16]
+  WideTile wide;
+  wide.group = layout.group;
+  wide.bias = layout.bias();
+  wide.small = small_quants(w.kind);
+  wide.scale = total + rows * kPackedTile;
+  wide.biases = wide.scale + kWideUnits * layout.groups() * kPackedTile;
+  wide.quants = reinterpret_cast<std::uint8_t *>(wide.biases + kWideUnits * layout.groups() * kPackedTile);
+  for (std::int64_t i = 0; i < count; i += kPackedTile) {
+    const std::int64_t tile = (row0 + i) / kPackedTile;
+    if (direct) {
+      kernels.direct(w, tile, x.panel(panel0), total);
+    } else {
+      std::fill_n(total, rows * kPackedTile, 0.0f);
+      for (wide.unit0 = 0; wide.unit0 < w.units(); wide.unit0 += kWideUnits) {
+        wide.units = std::min(kWideUnits, w.units() - wide.unit0);
+        kernels.widen(w, tile, wide);
+        for (std::int64_t p = 0; p < panels; ++p)
+          kernels.multiply(wide, x.panel(panel0 + p), total + p * x.panel_rows() * kPackedTile);
+      }
+    }
+    const std::int64_t columns = std::min(kPackedTile, count - i);
+    for (std::int64_t r = 0; r < rows; ++r)
+      std::copy_n(total + r * kPackedTile, columns, out + r * ldo + i);
+  }
+}
+
+} // namespace abyssal::cpu
