@@ -105,10 +105,12 @@ void LatentAttention::attend(Worker &, std::int64_t index, std::int64_t group, s
   const LatentRow &row = rows_[static_cast<std::size_t>(index)];
   const std::uint32_t *query = queries_ + (index * groups_ + group) * (lora_ + rope_) / 2 * kHeadLanes;
   const std::int64_t first = chunk * kChunk, end = std::min(seen(row), first + kChunk);
+  const auto block = [&](std::int64_t at) {
+    return at < end ? reinterpret_cast<const std::uint16_t *>(call_.cache.row(batch_, row.sequence, at)) : nullptr;
+  };
   for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS)
-    latent_block_bf16(reinterpret_cast<const std::uint16_t *>(call_.cache.row(batch_, row.sequence, at)),
-                      std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at), lora_, rope_, query, at == first,
-                      state(memory));
+    latent_block_bf16(block(at), std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at), lora_, rope_, query, at == first,
+                      state(memory), block(at + ABK_BLOCK_TOKENS));
 }
 
 void LatentAttention::attend_all(Worker &worker, std::int64_t index, std::int64_t group) {
