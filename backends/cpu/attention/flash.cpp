@@ -49,7 +49,8 @@ void Flash::store(void *to, std::int64_t place, const float *from, std::int64_t 
 
 void Flash::clear(void *to, std::int64_t place, std::int64_t count) {
   const std::size_t size = bf16_ ? sizeof(std::uint16_t) : sizeof(float);
-  std::memset(static_cast<std::byte *>(to) + static_cast<std::size_t>(place) * size, 0, static_cast<std::size_t>(count) * size);
+  std::memset(static_cast<std::byte *>(to) + static_cast<std::size_t>(place) * size, 0,
+              static_cast<std::size_t>(count) * size);
 }
 
 const void *Flash::at(const void *array, std::int64_t place) const {
@@ -78,7 +79,8 @@ void Flash::chunk(std::int64_t first, std::int64_t count, std::int64_t context) 
   }
 }
 
-void Flash::tile(std::int64_t begin, std::int64_t count, std::int64_t first, std::int64_t tokens, std::int64_t context) {
+void Flash::tile(std::int64_t begin, std::int64_t count, std::int64_t first, std::int64_t tokens,
+                 std::int64_t context) {
   const Kernels &kernels = device_.kernels();
   if (bf16_) {
     const MatmulShape shape{padded(count), tokens, d_qk_, d_qk_, d_qk_, kChunkTokens, ABY_DTYPE_BF16, true};
@@ -123,9 +125,7 @@ void Flash::add_values(std::int64_t begin, std::int64_t count, std::int64_t toke
   }
   const std::int64_t rows = padded(count);
   clear(weights_, count * kChunkTokens, (rows - count) * kChunkTokens);
-  const MatmulShape shape{rows,         d_v_, tokens,
-                          kChunkTokens, d_v_, d_v_,
-                          bf16_ ? ABY_DTYPE_BF16 : ABY_DTYPE_F32, false};
+  const MatmulShape shape{rows, d_v_, tokens, kChunkTokens, d_v_, d_v_, bf16_ ? ABY_DTYPE_BF16 : ABY_DTYPE_F32, false};
   worker_.matmul.run(shape, weights_, v_, part_);
   kernels.add(sum, part_, count * d_v_);
 }

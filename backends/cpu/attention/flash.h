@@ -42,11 +42,11 @@ private:
   Worker &worker_;
   std::int64_t queries_, d_qk_, d_v_;
   bool bf16_;
-  void *q_, *k_, *v_; // [queries, d_qk], [kChunkTokens, d_qk], [kChunkTokens, d_v], float or bf16
-  float *scores_;     // [kQueryTile, kChunkTokens]
-  void *weights_;     // the same, after the softmax: in place, or bf16
-  float *part_;       // [kQueryTile, d_v]
-  float *sum_;        // [queries, d_v]
+  void *q_, *k_, *v_;   // [queries, d_qk], [kChunkTokens, d_qk], [kChunkTokens, d_v], float or bf16
+  float *scores_;       // [kQueryTile, kChunkTokens]
+  void *weights_;       // the same, after the softmax: in place, or bf16
+  float *part_;         // [kQueryTile, d_v]
+  float *sum_;          // [queries, d_v]
   float *top_, *total_; // [queries]
 };
 

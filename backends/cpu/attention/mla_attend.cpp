@@ -149,8 +149,8 @@ void attend_unabsorbed(const MlaAttend &op, Worker &worker, std::int32_t sequenc
   const bool bf16 = op.device.has_bf16() && op.call.kv_b.compute != ABY_DTYPE_F32;
   Flash flash(op.device, worker, queries, s.qk, s.v, bf16);
   float *latent = worker.sums.take<float>(kChunkTokens * (2 * s.width + made) + s.qk); // [kChunkTokens, width]
-  float *kv = latent + kChunkTokens * s.width;                                        // [kChunkTokens, nope + v]
-  auto *rounded = reinterpret_cast<std::uint16_t *>(kv + kChunkTokens * made);        // [kChunkTokens, lora]
+  float *kv = latent + kChunkTokens * s.width;                                         // [kChunkTokens, nope + v]
+  auto *rounded = reinterpret_cast<std::uint16_t *>(kv + kChunkTokens * made);         // [kChunkTokens, lora]
   float *q = kv + kChunkTokens * (made + s.width);
   for (std::int64_t t = 0; t < queries; ++t) {
     load_floats(op.kernels, op.call.q.row(row0 + t), op.call.q.dtype, head * s.qk, s.qk, q);
