@@ -30,7 +30,7 @@ void ModelOptions::add(CLI::App &command, bool with_mtp) {
       .add_option("--activations", activations_,
                   "arithmetic: auto (f32; int8 for quantised weights), f32 everywhere, or bf16 in its place")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command.add_option("--cache", cache_, "type of cached rows: auto (that of activations), f32 or bf16")
+  command.add_option("--cache", cache_, "type of cached rows: f32, bf16, or auto (bf16 for quantised weights, else that of activations)")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command.add_option("--cache-tokens", cache_tokens,
                      "tokens that the cache holds (default: the context, at most 32768)");

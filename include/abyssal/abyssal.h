@@ -175,10 +175,9 @@ typedef struct aby_device aby_device;
 /** Options of aby_device_open. */
 typedef struct aby_device_options {
   uint32_t struct_size;
-  uint32_t index; /**< Which of the backend's devices; 0 is the first. */
-  const char
-      *backend;     /**< NULL: the best one present. Else a name, or the path of a backend module (it holds a '/'). */
-  uint32_t threads; /**< Worker threads of a CPU backend, the calling thread included; 0: one per core. */
+  uint32_t index;      /**< Which of the backend's devices; 0 is the first. */
+  const char *backend; /**< NULL: the best one present. Else a name, or the path of a module (with a '/'). */
+  uint32_t threads;    /**< Worker threads of a CPU backend, the calling thread included; 0: one per core. */
   uint32_t reserved;
 } aby_device_options;
 
@@ -231,13 +230,13 @@ typedef struct aby_model_options {
   aby_dtype activations; /**< AUTO (default): float32, but for products with quantised weights rounded to int8 in blocks
                               of 128. F32: float32 everywhere, slow for quantised weights. BF16: as AUTO with bfloat16
                               in the place of float32, faster on processors that multiply it. */
-  aby_dtype cache_dtype; /**< Type of cached rows: AUTO (that of activations), F32, or BF16. */
+  aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, or AUTO: BF16 for quantised weights unless
+                              activations is F32, else that of activations. */
   uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
                               context and 32768. Rounded up to whole blocks of 64. */
-  uint32_t
-      absorb_below; /**< MLA attention runs in its absorbed form for sequences that bring fewer new tokens than
-                         this, un-absorbed otherwise; 0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
-  uint32_t mtp;     /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
+  uint32_t absorb_below; /**< MLA attention is absorbed for sequences with fewer new tokens than this, else un-absorbed;
+                              0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
+  uint32_t mtp; /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
   const char *tokenizer;    /**< Folder with tokenizer.json and tokenizer_config.json; NULL: the checkpoint's own, which
                                  for GGUF is in the file. */
   aby_progress_fn progress; /**< May be NULL. */

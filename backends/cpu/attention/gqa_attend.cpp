@@ -29,19 +29,22 @@ void attend_head(CpuDevice &device, Worker &worker, const HostBatch &batch, cons
   const std::int64_t d = args.head_dim, kv_head = head / (args.heads / args.kv_heads);
   const std::int64_t queries = batch.new_tokens(sequence), context = batch.context[static_cast<std::size_t>(sequence)];
   const std::int64_t row0 = batch.row_begin[static_cast<std::size_t>(sequence)];
-  Flash flash(device, worker, worker.sums.take<float>(Flash::floats(queries, d, d)), queries, d, d);
-  for (std::int64_t t = 0; t < queries; ++t)
-    load_floats(kernels, call.q.row(row0 + t), call.q.dtype, head * d, d, flash.queries() + t * d);
+  Flash flash(device, worker, queries, d, d, false);
+  float *row = worker.sums.take<float>(d);
+  for (std::int64_t t = 0; t < queries; ++t) {
+    load_floats(kernels, call.q.row(row0 + t), call.q.dtype, head * d, d, row);
+    flash.query(t, row, args.scale);
+  }
   const std::int64_t total = context + queries;
   for (std::int64_t first = 0; first < total; first += kChunkTokens) {
     const std::int64_t count = std::min(kChunkTokens, total - first);
     for (std::int64_t j = 0; j < count; ++j) {
-      load_floats(kernels, call.k_cache.row(batch, sequence, first + j), call.k_cache.dtype, kv_head * d, d,
-                  flash.keys() + j * d);
-      load_floats(kernels, call.v_cache.row(batch, sequence, first + j), call.v_cache.dtype, kv_head * d, d,
-                  flash.values() + j * d);
+      load_floats(kernels, call.k_cache.row(batch, sequence, first + j), call.k_cache.dtype, kv_head * d, d, row);
+      flash.key(j, 0, d, row);
+      load_floats(kernels, call.v_cache.row(batch, sequence, first + j), call.v_cache.dtype, kv_head * d, d, row);
+      flash.value(j, row);
     }
-    flash.chunk(first, count, context, args.scale);
+    flash.chunk(first, count, context);
   }
   for (std::int64_t t = 0; t < queries; ++t)
     store_floats(kernels, flash.finish(t), call.out.row(row0 + t), call.out.dtype, head * d, d);

@@ -67,28 +67,28 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
   const Kernels &kernels = device_.kernels();
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t qk = nope_ + rope_, width = lora_ + rope_;
-  float *latent = worker.sums.take<float>(rows * width + qk + lora_); // [rows, width]
-  float *q = latent + rows * width, *weight_row = q + qk;
-  const MatrixView &kv_b = CpuWeight::of(call_.kv_b).matrix();
-  QuantRows quant;
-  if (halves_)
-    quant = quantised(worker, CpuWeight::of(*call_.k_b));
+  float *latent = worker.sums.take<float>(rows * (width + qk) + lora_); // [rows, width]
+  float *q = latent + rows * width;                                     // [rows, qk]
   for (std::int64_t i = 0; i < rows; ++i) {
-    load_floats(kernels, call_.q.row(rows_[static_cast<std::size_t>(i)].row), call_.q.dtype, head * qk, qk, q);
-    std::copy_n(q + nope_, rope_, latent + i * width + lora_);
-    if (halves_) {
-      quant.quantise(i, q, nope_);
-      continue;
-    }
-    std::fill_n(latent + i * width, lora_, 0.0f);
-    for (std::int64_t j = 0; j < nope_; ++j) {
-      kernels.widen_row(kv_b, head * (nope_ + v_) + j, weight_row);
-      kernels.axpy(latent + i * width, q[j], weight_row, lora_);
-    }
+    load_floats(kernels, call_.q.row(rows_[static_cast<std::size_t>(i)].row), call_.q.dtype, head * qk, qk, q + i * qk);
+    std::copy_n(q + i * qk + nope_, rope_, latent + i * width + lora_);
   }
-  if (halves_)
+  if (halves_) {
+    const QuantRows quant = quantised(worker, CpuWeight::of(*call_.k_b));
+    for (std::int64_t i = 0; i < rows; ++i)
+      quant.quantise(i, q + i * qk, nope_);
     packed_product(device_.packed_kernels(), CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant, 0, rows,
                    worker.tile.take<float>(tile_scratch(rows)), latent, width);
+  } else {
+    for (std::int64_t i = 0; i < rows; ++i)
+      std::fill_n(latent + i * width, lora_, 0.0f);
+    float *weight_row = q + rows * qk;
+    for (std::int64_t j = 0; j < nope_; ++j) { // a weight row serves all rows
+      kernels.widen_row(CpuWeight::of(call_.kv_b).matrix(), head * (nope_ + v_) + j, weight_row);
+      for (std::int64_t i = 0; i < rows; ++i)
+        kernels.axpy(latent + i * width, q[i * qk + j], weight_row, lora_);
+    }
+  }
   kernels.scale(latent, scale_, rows * width);
   const std::int64_t pair_count = width / 2, group = head / kHeadLanes, lane = head % kHeadLanes;
   for (std::int64_t i = 0; i < rows; ++i) {
@@ -105,10 +105,12 @@ void LatentAttention::attend(Worker &, std::int64_t index, std::int64_t group, s
   const LatentRow &row = rows_[static_cast<std::size_t>(index)];
   const std::uint32_t *query = queries_ + (index * groups_ + group) * (lora_ + rope_) / 2 * kHeadLanes;
   const std::int64_t first = chunk * kChunk, end = std::min(seen(row), first + kChunk);
+  const auto block = [&](std::int64_t at) {
+    return at < end ? reinterpret_cast<const std::uint16_t *>(call_.cache.row(batch_, row.sequence, at)) : nullptr;
+  };
   for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS)
-    latent_block_bf16(reinterpret_cast<const std::uint16_t *>(call_.cache.row(batch_, row.sequence, at)),
-                      std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at), lora_, rope_, query, at == first,
-                      state(memory));
+    latent_block_bf16(block(at), std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at), lora_, rope_, query, at == first,
+                      state(memory), block(at + ABK_BLOCK_TOKENS));
 }
 
 void LatentAttention::attend_all(Worker &worker, std::int64_t index, std::int64_t group) {

@@ -65,8 +65,11 @@ __m512bh interleaved(const std::uint16_t *a, const std::uint16_t *b) {
 
 // mixed = mixed * keep + weights rows. weights: bf16 pairs [32][16 heads][2]
 void add_values(const std::uint16_t *rows, std::int64_t count, std::int64_t width, std::int64_t lora,
-                const std::uint32_t *weights, const float *keep, bool first, float *mixed) {
+                const std::uint32_t *weights, const float *keep, bool first, float *mixed, const std::uint16_t *next) {
+  const std::int64_t steps = lora / 16, lines = kRows * width / 32; // cache lines of the next block
   for (std::int64_t d = 0; d < lora; d += 16) {
+    for (std::int64_t line = lines * d / 16 / steps; next != nullptr && line < lines * (d / 16 + 1) / steps; ++line)
+      _mm_prefetch(reinterpret_cast<const char *>(next + line * 32), _MM_HINT_T1);
     __m512 sum[kHeadLanes];
 #pragma GCC unroll 16
     for (std::int64_t h = 0; h < kHeadLanes; ++h)
@@ -89,7 +92,7 @@ void add_values(const std::uint16_t *rows, std::int64_t count, std::int64_t widt
 } // namespace
 
 void latent_block_bf16(const std::uint16_t *rows, std::int64_t count, std::int64_t lora, std::int64_t rope,
-                       const std::uint32_t *query, bool first, const LatentState &state) {
+                       const std::uint32_t *query, bool first, const LatentState &state, const std::uint16_t *next) {
   const std::int64_t width = lora + rope;
   const __m512 never = _mm512_set1_ps(-INFINITY);
   __m512 scores[kRows];
@@ -129,7 +132,7 @@ void latent_block_bf16(const std::uint16_t *rows, std::int64_t count, std::int64
   }
   _mm512_storeu_ps(state.top, top);
   _mm512_storeu_ps(state.total, total);
-  add_values(rows, count, width, lora, weights, keep, first, state.mixed);
+  add_values(rows, count, width, lora, weights, keep, first, state.mixed, next);
 }
 
 void latent_merge(const LatentState &state, const LatentState &part, std::int64_t lora) {

@@ -24,9 +24,10 @@ inline bool latent_kernels_take(std::int64_t lora, std::int64_t rope) noexcept {
 }
 
 // Adds `count` <= 64 rows, contiguous, to a state. rows: bf16 [count, lora + rope]; query: bf16 pairs
-// [(lora + rope) / 2][16 heads][2]. first: the state is new, and what it holds is not looked at.
+// [(lora + rope) / 2][16 heads][2]. first: the state is new, and what it holds is not looked at. next: rows that come
+// afterwards, fetched into the cache meanwhile; or null.
 void latent_block_bf16(const std::uint16_t *rows, std::int64_t count, std::int64_t lora, std::int64_t rope,
-                       const std::uint32_t *query, bool first, const LatentState &state);
+                       const std::uint32_t *query, bool first, const LatentState &state, const std::uint16_t *next);
 
 // Adds the state `part` to `state`; both over the same sixteen heads.
 void latent_merge(const LatentState &state, const LatentState &part, std::int64_t lora);

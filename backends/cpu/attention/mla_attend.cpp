@@ -146,32 +146,39 @@ void attend_unabsorbed(const MlaAttend &op, Worker &worker, std::int32_t sequenc
                      context = op.batch.context[static_cast<std::size_t>(sequence)];
   const std::int64_t row0 = op.batch.row_begin[static_cast<std::size_t>(sequence)];
   const std::int64_t made = s.nope + s.v;
-  float *memory = worker.sums.take<float>(Flash::floats(queries, s.qk, s.v) + kChunkTokens * (s.width + made));
-  float *latent = memory; // [kChunkTokens, width]
-  float *kv = latent + kChunkTokens * s.width;
-  Flash flash(op.device, worker, kv + kChunkTokens * made, queries, s.qk, s.v);
-  for (std::int64_t t = 0; t < queries; ++t)
-    load_floats(op.kernels, op.call.q.row(row0 + t), op.call.q.dtype, head * s.qk, s.qk, flash.queries() + t * s.qk);
+  const bool bf16 = op.device.has_bf16() && op.call.kv_b.compute != ABY_DTYPE_F32;
+  Flash flash(op.device, worker, queries, s.qk, s.v, bf16);
+  float *latent = worker.sums.take<float>(kChunkTokens * (2 * s.width + made) + s.qk); // [kChunkTokens, width]
+  float *kv = latent + kChunkTokens * s.width;                                         // [kChunkTokens, nope + v]
+  auto *rounded = reinterpret_cast<std::uint16_t *>(kv + kChunkTokens * made);         // [kChunkTokens, lora]
+  float *q = kv + kChunkTokens * (made + s.width);
+  for (std::int64_t t = 0; t < queries; ++t) {
+    load_floats(op.kernels, op.call.q.row(row0 + t), op.call.q.dtype, head * s.qk, s.qk, q);
+    flash.query(t, q, op.scale);
+  }
 
   const std::int64_t total = context + queries;
   for (std::int64_t first = 0; first < total; first += kChunkTokens) {
     const std::int64_t count = std::min(kChunkTokens, total - first);
-    for (std::int64_t j = 0; j < count; ++j)
+    for (std::int64_t j = 0; j < count; ++j) {
       load_floats(op.kernels, op.call.cache.row(op.batch, sequence, first + j), op.call.cache.dtype, 0, s.width,
                   latent + j * s.width);
+      if (bf16)
+        op.kernels.f32_to_bf16(latent + j * s.width, rounded + j * s.lora, s.lora);
+    }
     Operand rows;
-    rows.f32 = latent;
+    rows.f32 = bf16 ? nullptr : latent;
+    rows.bf16 = bf16 ? rounded : nullptr;
     rows.rows = count;
     rows.k = s.lora;
-    rows.ld = s.width;
+    rows.ld = bf16 ? s.lora : s.width;
     product(op.device, worker, op.kv_b, op.first_row(head), made, rows, kv, made);
     for (std::int64_t j = 0; j < count; ++j) {
-      float *key = flash.keys() + j * s.qk;
-      std::copy_n(kv + j * made, s.nope, key);
-      std::copy_n(latent + j * s.width + s.lora, s.rope, key + s.nope);
-      std::copy_n(kv + j * made + s.nope, s.v, flash.values() + j * s.v);
+      flash.key(j, 0, s.nope, kv + j * made);
+      flash.key(j, s.nope, s.rope, latent + j * s.width + s.lora);
+      flash.value(j, kv + j * made + s.nope);
     }
-    flash.chunk(first, count, context, op.scale);
+    flash.chunk(first, count, context);
   }
   for (std::int64_t t = 0; t < queries; ++t)
     store_floats(op.kernels, flash.finish(t), op.call.out.row(row0 + t), op.call.out.dtype, head * s.v, s.v);

@@ -41,6 +41,7 @@ struct Worker {
   Scratch tile;    // padded rows of a product
   Scratch sums;    // partial results
   Scratch middle;  // of an MLP
+  Scratch attention; // of Flash
   PackScratch pack;
 };
 

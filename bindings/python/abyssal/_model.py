@@ -139,7 +139,8 @@ class Model:
         device: where to run; None: one is opened from backend and threads (see Device).
         activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
             float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2.
-        cache_dtype: type of cached rows: "auto" (that of activations), "f32" or "bf16".
+        cache_dtype: type of cached rows: "f32", "bf16", or "auto": "bf16" for quantised weights unless activations is
+            "f32", else that of activations.
         cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context
             and 32768. Rounded up to whole blocks of 64.
         absorb_below: MLA attention runs in its absorbed form for sequences that bring fewer new tokens than this;

@@ -1,0 +1,153 @@
+// Absorbed attention over a bfloat16 cache, which the cpu backend runs sixteen heads and 512 tokens at a time: near the
+// reference, and the same bits for a row whatever is beside it and however many threads there are.
+#include "base/block_format.h"
+#include "base/dtype.h"
+#include "base/status.h"
+#include "cache_data.h"
+#include "naive_ops.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+using namespace abyssal;
+using namespace abyssal::test;
+
+namespace {
+
+constexpr std::int32_t kNope = 32, kRope = 16, kLora = 96, kV = 48;
+constexpr std::int32_t kQk = kNope + kRope;
+
+struct Latent {
+  std::int32_t heads;
+  BatchData batch;
+  CacheData cache;
+  Values q; // [tokens, heads * kQk]
+  WeightData kv_b, k_b, v_b; // halves may be absent
+};
+
+// kv_b, and its halves in q8_0: what they stand for is rounded to them first, so that all three are the same.
+void make_halves(Random &random, Latent &in, aby_dtype format) {
+  WeightLike like{format, ABY_DTYPE_I8, ABY_DTYPE_F32, 0, 0, true, 0};
+  in.k_b = random_matrix(random, kLora, kNope, in.heads, like);
+  in.v_b = random_matrix(random, kV, kLora, in.heads, like);
+  Values whole;
+  for (std::int32_t h = 0; h < in.heads; ++h) {
+    for (std::int32_t i = 0; i < kNope; ++i) {
+      for (std::int32_t l = 0; l < kLora; ++l)
+        whole.push_back(in.k_b.at(h, l, i));
+    }
+    for (std::int32_t i = 0; i < kV; ++i) {
+      for (std::int32_t l = 0; l < kLora; ++l)
+        whole.push_back(in.v_b.at(h, i, l));
+    }
+  }
+  in.kv_b = matrix_of(std::int64_t{in.heads} * (kNope + kV), kLora, whole);
+  in.kv_b.use = ABK_USE_MLA_KV_B;
+  in.kv_b.heads = in.heads;
+  in.kv_b.qk_nope = kNope;
+  in.kv_b.v_dim = kV;
+  in.kv_b.compute = ABY_DTYPE_I8;
+}
+
+Latent make_latent(std::int32_t heads, const std::vector<Share> &shares, std::optional<aby_dtype> halves) {
+  Random random(static_cast<unsigned>(heads));
+  Latent in{heads, make_batch(random, shares, kRope), {}, {}, {}, {}, {}};
+  in.cache = make_cache(random, in.batch, kLora + kRope, ABY_DTYPE_BF16, true);
+  in.q = random_values(random, std::int64_t{in.batch.tokens()} * heads * kQk);
+  if (halves)
+    make_halves(random, in, *halves);
+  else
+    in.kv_b = random_kv_b(random, heads, kNope, kV, kLora,
+                          {ABY_DTYPE_BF16, ABY_DTYPE_BF16, ABY_DTYPE_F32, 0, 0, true, 0});
+  return in;
+}
+
+Values attend(OpDevice &device, const Latent &in) {
+  const std::int64_t tokens = in.batch.tokens();
+  abk_scratch_desc scratch{};
+  scratch.op = ABK_OP_MLA_ATTEND;
+  scratch.rows = in.batch.tokens();
+  scratch.context = 4096;
+  scratch.heads = in.heads;
+  scratch.kv_lora = kLora;
+  scratch.qk_nope = kNope;
+  scratch.rope_dim = kRope;
+  scratch.v_dim = kV;
+  scratch.absorb_below = 1 << 20;
+  abk_mla_attend_args args{};
+  args.heads = in.heads;
+  args.qk_nope = kNope;
+  args.rope_dim = kRope;
+  args.kv_lora = kLora;
+  args.v_dim = kV;
+  args.q = device.rows(in.q, tokens, std::int64_t{in.heads} * kQk, ABY_DTYPE_F32, 1);
+  args.kv_b = device.weight(in.kv_b);
+  args.k_b = device.weight(in.k_b);
+  args.v_b = device.weight(in.v_b);
+  args.cache = upload(device, in.cache).span;
+  args.cache_dtype = in.cache.dtype;
+  args.scale = 0.06f;
+  args.absorb_below = scratch.absorb_below;
+  args.out = device.rows({}, tokens, std::int64_t{in.heads} * kV, ABY_DTYPE_F32, 3);
+  args.scratch = device.scratch(scratch);
+  device.must(device.api.mla_attend(device.stream, device.batch(in.batch), &args), "mla_attend");
+  return device.download(args.out, tokens);
+}
+
+// One sequence's last new token of a batch, alone.
+Latent alone(const Latent &in, std::size_t sequence) {
+  Latent one = in;
+  const auto row = static_cast<std::size_t>(in.batch.row_begin[sequence + 1] - 1);
+  const std::size_t stride = static_cast<std::size_t>(in.batch.table_stride);
+  one.batch.token_ids = {in.batch.token_ids[row]};
+  one.batch.row_begin = {0, 1};
+  one.batch.context = {in.batch.context[sequence] + in.batch.row_begin[sequence + 1] - in.batch.row_begin[sequence] - 1};
+  one.batch.block_table.assign(in.batch.block_table.begin() + static_cast<std::ptrdiff_t>(sequence * stride),
+                               in.batch.block_table.begin() + static_cast<std::ptrdiff_t>((sequence + 1) * stride));
+  one.batch.rope.resize(kRope);
+  const std::size_t width = static_cast<std::size_t>(in.heads) * kQk;
+  one.q.assign(in.q.begin() + static_cast<std::ptrdiff_t>(row * width),
+               in.q.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
+  return one;
+}
+
+const std::vector<Share> kShares = {{0, 1}, {1, 2}, {14, 1}, {15, 3}, {63, 1}, {511, 2}, {512, 1}, {700, 0}, {1100, 2}, {1600, 1}};
+
+} // namespace
+
+TEST_CASE("absorbed attention over bf16 rows is near the reference, with whole weights and with halves") {
+  const std::vector<std::optional<aby_dtype>> kinds = {std::nullopt, ABY_DTYPE_Q8_0, ABY_DTYPE_Q4_0};
+  for (const std::int32_t heads : {1, 3, 16, 17}) {
+    for (const auto &halves : kinds) {
+      const Latent in = make_latent(heads, kShares, halves);
+      OpDevice exact(reference());
+      const Values want = attend(exact, in);
+      for (const abk_backend *backend : backends()) {
+        INFO(std::string(backend->name), " heads ", heads, halves ? dtype_name(*halves) : "bf16");
+        OpDevice device(backend);
+        CHECK(difference(attend(device, in), want, 1.5e-2) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("a row's bits do not depend on the rows beside it, nor on the threads") {
+  for (const auto &halves : {std::optional<aby_dtype>(), std::optional<aby_dtype>(ABY_DTYPE_Q8_0)}) {
+    const Latent in = make_latent(17, kShares, halves);
+    OpDevice device(backends().back(), 2);
+    const Values all = attend(device, in);
+    for (const std::uint32_t threads : {1u, 3u, 7u}) {
+      OpDevice other(backends().back(), threads);
+      CHECK(attend(other, in) == all);
+    }
+    for (std::size_t i = 0; i < kShares.size(); ++i) {
+      if (kShares[i].fresh == 0)
+        continue;
+      INFO("context ", kShares[i].context);
+      const std::int64_t width = std::int64_t{in.heads} * kV, row = in.batch.row_begin[i + 1] - 1;
+      const Values one = attend(device, alone(in, i));
+      CHECK(one == Values(all.begin() + row * width, all.begin() + (row + 1) * width));
+    }
+  }
+}
