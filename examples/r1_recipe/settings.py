@@ -41,21 +41,75 @@ MODEL = dict(
 
 COLD_RATE = 4e-3
 """Muon's rate, for matrices; AdamW's is half of it."""
+GRPO_RATE = 1e-4
+"""AdamW's."""
+GRPO_SAMPLES = 8
+GRPO_UPDATES = 2
+REJECT_SAMPLES = 4
+FINAL_RATE = 1e-3
+DISTILL_RATE = 4e-3
+MTP_RATE = 2e-3
+REPLY_LIMIT = 192
+
+STUDENT = dict(
+    vocab_size=768,
+    hidden_size=128,
+    intermediate_size=384,
+    num_hidden_layers=5,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    rope_theta=10000.0,
+    rms_norm_eps=1e-6,
+)
 
 
 @dataclass(frozen=True)
 class Size:
+    """How much of everything: of examples, steps, prompts."""
+
     merge_examples: int
     examples: int
     held_out: int
     batch_tokens: int
-    cold_steps: int
     log_every: int
+    cold_steps: int
+    grpo_steps: int
+    grpo_prompts: int
+    reject_problems: int
+    final_steps: int
+    distill_steps: int
+    mtp_steps: int
 
 
 _SIZES = {
-    "full": Size(merge_examples=40000, examples=400000, held_out=1000, batch_tokens=8192, cold_steps=2600, log_every=50),
-    "smoke": Size(merge_examples=3000, examples=4000, held_out=24, batch_tokens=2048, cold_steps=20, log_every=10),
+    "full": Size(
+        merge_examples=40000,
+        examples=400000,
+        held_out=1000,
+        batch_tokens=8192,
+        log_every=50,
+        cold_steps=2600,
+        grpo_steps=300,
+        grpo_prompts=64,
+        reject_problems=24000,
+        final_steps=500,
+        distill_steps=1500,
+        mtp_steps=300,
+    ),
+    "smoke": Size(
+        merge_examples=3000,
+        examples=4000,
+        held_out=24,
+        batch_tokens=2048,
+        log_every=10,
+        cold_steps=30,
+        grpo_steps=3,
+        grpo_prompts=8,
+        reject_problems=500,
+        final_steps=10,
+        distill_steps=20,
+        mtp_steps=10,
+    ),
 }
 
 

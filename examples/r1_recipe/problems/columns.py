@@ -18,6 +18,8 @@ def in_tables(operator: str, a: int, b: int) -> bool:
     """Whether a op b belongs to the tables of single digits, which are known by heart."""
     if operator == "/":
         return 0 < b < 10 and a % b == 0 and a // b < 10
+    if operator == "-" and 0 <= b < 10 and b <= a:
+        return a - b < 10
     return 0 <= a < 10 and 0 <= b < 10
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Callable, List, Sequence, Tuple
 
 from . import arithmetic, chat, stories
-from .problem import Problem, testable, trainable
+from .problem import Problem, reserved, trainable
 
 BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 USER, ASSISTANT = "<｜User｜>", "<｜Assistant｜>"
@@ -52,7 +52,7 @@ def draw(rng: random.Random, wanted: Callable[[Problem], bool], stories_share: f
             return problem
 
 
-def example(rng: random.Random, stories_share: float = 0.55, chat_share: float = 0.04) -> Example:
+def example(rng: random.Random, stories_share: float = 0.6, chat_share: float = 0.04) -> Example:
     """One training example: a problem or chat, alone or after other turns."""
     earlier: List[Tuple[str, str]] = []
     if rng.random() < 0.07:
@@ -93,7 +93,7 @@ def held_out_sets(rng: random.Random, size: int) -> "dict[str, List[Problem]]":
     for name, share, held in (("arithmetic", 0.0, False), ("stories", 1.0, False), ("new_stories", 1.0, True)):
         problems, seen = [], set()
         while len(problems) < size:
-            problem = draw(rng, testable, share, held)
+            problem = draw(rng, reserved, share, held)
             if problem.question not in seen:
                 seen.add(problem.question)
                 problems.append(problem)

@@ -13,7 +13,8 @@ HELD_OUT_SHARE = 16
 """One key in this many is held out."""
 
 TABLE = "table"
-"""The key of every problem that the tables of single digits answer: training material by definition."""
+"""The key of every problem that is all single digits, or steps of the tables: training material by definition, since
+column arithmetic consists of it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def trainable(problem: Problem) -> bool:
     return not any(held_out(key) for key in problem.keys)
 
 
-def testable(problem: Problem) -> bool:
+def reserved(problem: Problem) -> bool:
     """Whether the problem itself is held out."""
     return held_out(problem.key)
 
@@ -54,12 +55,18 @@ def testable(problem: Problem) -> bool:
 def keys_of(expression: Expression, own: str = "") -> Tuple[str, ...]:
     """The problem's key and its steps' keys. own: the key where it is not that of the expression.
 
-    What is in the tables of single digits is training material by definition: its key is marked, never held out.
+    What column arithmetic consists of has the key TABLE and is never held out.
     """
     _, parts, _ = solve(expression)
-    steps = [canonical(part) for part in parts if not isinstance(part, int) and not in_tables(part[0], part[1], part[2])]
-    first = own or (canonical(expression) if steps or len(parts) != 1 else TABLE)
-    return (first, *steps)
+    steps = [canonical(part) for part in parts if not in_tables(*part)]  # type: ignore[misc]
+    return (own or (canonical(expression) if steps and not single_digits(expression) else TABLE), *steps)
+
+
+def single_digits(expression: Expression) -> bool:
+    """Whether every number in the expression has one digit."""
+    if isinstance(expression, int):
+        return 0 <= expression < 10
+    return single_digits(expression[1]) and single_digits(expression[2])
 
 
 def from_expression(kind: str, question: str, expression: Expression, plan: bool, answer: str = "") -> Problem:

@@ -10,13 +10,14 @@ from .columns import feasible
 from .expression import Expression
 from .problem import Problem, from_expression
 from .stories_change import change
+from .stories_free import STORIES as FREE
 from .stories_groups import STORIES as GROUPS
 from .stories_rates import STORIES as RATES
 from .stories_relations import STORIES as RELATIONS
 from .story import Story
-from .wording import Cast, fill
+from .wording import Cast, fill, noisy
 
-STORIES: Tuple[Tuple[Optional[Story], int], ...] = ((None, 34), *GROUPS, *RATES, *RELATIONS)
+STORIES: Tuple[Tuple[Optional[Story], int], ...] = ((None, 34), *GROUPS, *RATES, *RELATIONS, *FREE)
 """Every kind of story and its share; None is the story of change, which is put together from parts."""
 
 _TRANSPORT = "car train bus truck bike boat ship plane van tram cyclist runner horse robot snail".split()
@@ -69,6 +70,8 @@ def sample(rng: random.Random, held_wording: bool = False) -> Problem:
     cast["U"] = rng.choice(_UNITS)
     cast["W"] = cast["W"] if rng.random() < 0.6 else rng.choice(words.SHOPS)
     question = fill(template, numbers, cast, rng, words_share=0.15)
+    if not held_wording and rng.random() < 0.2:
+        question = noisy(question, rng)
     shape = rng.random()
     if not held_wording and shape < 0.10:
         if shape < 0.03:

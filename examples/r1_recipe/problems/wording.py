@@ -52,11 +52,14 @@ def expand(template: str, rng: random.Random) -> str:
 
 def made_up(rng: random.Random, least: int = 2, most: int = 3) -> str:
     """A word that nobody wrote: random syllables."""
-    syllables = [
-        rng.choice(words.ONSETS) + rng.choice(words.VOWELS) + rng.choice(words.CODAS)
-        for _ in range(rng.randint(least, most))
-    ]
-    return "".join(syllables)[:11]
+    while True:
+        syllables = [
+            rng.choice(words.ONSETS) + rng.choice(words.VOWELS) + rng.choice(words.CODAS)
+            for _ in range(rng.randint(least, most))
+        ]
+        word = "".join(syllables)[:11]
+        if not any(part in word for part in words.UNWANTED):
+            return word
 
 
 def _plural(word: str) -> str:
@@ -150,3 +153,29 @@ def fill(template: str, numbers: Mapping[str, int], cast: Mapping[str, str], rng
     out = _SLOT.sub(lambda match: slots[match.group(1)], expand(template, rng))
     out = re.sub(r"(^|[.?!] )([a-z])", lambda match: match.group(1) + match.group(2).upper(), out)
     return re.sub(r"  +", " ", out).strip()
+
+
+_KEEP = frozenset(
+    """more less fewer times each every per twice double half together altogether total left equally all rest than and of
+    gives gave give takes took take loses lost lose sells sold sell eats ate eat uses used use spends spent buys bought gets
+    got finds found receives received adds added has had have in an a for to from at how many much what which solve find""".split()
+)
+
+
+def noisy(text: str, rng: random.Random) -> str:
+    """A text with a few words missing, misspelt or strange, so that a reader learns to do without any one of them.
+    Numbers, names and the words that carry the arithmetic stay."""
+    out = []
+    for word in text.split(" "):
+        bare = word.strip(".,?!:;").lower()
+        chance = rng.random()
+        if chance > 0.12 or not bare.isalpha() or bare in _KEEP or word[:1].isupper() or len(bare) < 3:
+            out.append(word)
+        elif chance < 0.03 and word == bare:
+            continue
+        elif chance < 0.06:
+            at = rng.randrange(len(bare) - 1)
+            out.append(word.replace(bare, bare[:at] + bare[at + 1] + bare[at] + bare[at + 2 :]))
+        else:
+            out.append(word.replace(bare, made_up(rng, 1, 2)))
+    return " ".join(out)

@@ -51,3 +51,6 @@ CURRENCIES = """dollars dollars dollars euros euros pounds coins cents francs pe
 ONSETS = """b c d f g h j k l m n p r s t v w z br cl dr fl gr kr pl qu sh sl sn st th tr tw y ch bl sk sp x""".split()
 VOWELS = "a e i o u a e i o u ai ea ee oo ou y ia io".split()
 CODAS = ["", "", "", "", "n", "r", "l", "s", "m", "t", "k", "d", "b", "g", "p", "nd", "rt", "ck", "x", "sh", "ng", "lf"]
+
+UNWANTED = "shit tit cum cunt clit fuk fag nig slut sex poop pis dik cok rap naz kil".split()
+"""Made-up words with these in them are drawn again."""

@@ -15,16 +15,34 @@ from .model import Model, losses
 from .optimizer import Optimizer, schedule
 
 Batch = Tuple[Tensor, Tensor, Tensor]
+"""ids, real, learned; see batches.pad()."""
 MTP_WEIGHT = 0.3
 """V3's weight of the MTP loss in its early training."""
 MTP_EVERY = 4
 """The MTP layer sees one row in this many: its cost, a fifth of the model's, falls by as much."""
-BIAS_RATE = 0.001
-"""V3's speed of the router's bias."""
+BIAS_RATES = (0.01, 0.001)
+"""Speed of the router's bias at the beginning and at the end, straight between. V3 moves it by 0.001 for most of its
+million steps; a run of a few thousand must begin faster (at 0.001, 400 steps left one expert with 5 times the mean)."""
+
+
+def bias_rate(share: float) -> float:
+    """The speed at a share of the training; none in its last twentieth, so that the last steps see fixed routes."""
+    first, last = BIAS_RATES
+    return first + (last - first) * share if share < 0.95 else 0.0
+
+
+Objective = Callable[[Any, Batch], Tuple[Tensor, Tensor]]
+"""(model, batch) -> (loss, MTP loss)."""
+
+
+def replies(model: Model, batch: Batch) -> Tuple[Tensor, Tensor]:
+    """The objective of supervised training: cross entropy of the reply's tokens."""
+    ids, real, learned = batch
+    return losses(model, ids, real, learned, max(1, len(ids) // MTP_EVERY))
 
 
 def supervised(
-    model: Model,
+    model: Any,
     batches: Callable[[int], Iterator[Batch]],
     steps: int,
     rate: float,
@@ -33,6 +51,8 @@ def supervised(
     every: int = 100,
     warm: float = 0.02,
     cool: float = 0.4,
+    objective: Objective = replies,
+    balance: bool = True,
 ) -> None:
     """Trains for so many steps; resumes from folder/NAME.pt. batches(skip) gives the batches after the first skip.
 
@@ -54,16 +74,16 @@ def supervised(
     load = [torch.zeros(r.experts) for r in model.routers()]
     began = time.perf_counter()
     while step < steps:
-        ids, real, learned = next(source)
-        loss, mtp_loss = losses(model, ids, real, learned, max(1, len(ids) // MTP_EVERY))
+        batch = next(source)
+        loss, mtp_loss = objective(model, batch)
         (loss + MTP_WEIGHT * mtp_loss).backward()
         share = step / steps
         now = schedule(share, rate, warm, cool)
         norm = optimizer.step(now)
         for i, router in enumerate(model.routers()):
-            load[i] += router.balance(BIAS_RATE if share < 0.95 else 0.0)
+            load[i] += router.balance(bias_rate(share) if balance else 0.0)
         step += 1
-        tokens += int(real.sum())
+        tokens += int(batch[1].sum())
         sums["loss"] += float(loss)
         sums["mtp_loss"] += float(mtp_loss)
         sums["steps"] += 1
