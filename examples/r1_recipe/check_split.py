@@ -18,9 +18,7 @@ from problems.columns import in_tables
 from problems.expression import canonical
 
 _SIGN = r"\-+*/×÷−x"
-_PAIR = re.compile(
-    rf"(?<![\d{_SIGN}=(] )(?<![\d{_SIGN}=(])(\d+) ?([-+*/×÷−x]) ?(\d+)(?= ?(?:[?.=:]|$))", re.MULTILINE
-)
+_PAIR = re.compile(rf"(?<![\d{_SIGN}=(] )(?<![\d{_SIGN}=(])(\d+) ?([-+*/×÷−x]) ?(\d+)(?= ?(?:[?.=:]|$))", re.MULTILINE)
 _SIGNS = {"×": "*", "x": "*", "÷": "/", "−": "-"}
 
 
@@ -51,7 +49,9 @@ def main() -> None:
         crossing |= forbidden & shown
         if crossing or example.question.lower() in questions:
             raise SystemExit(f"held-out problem in the training data: {crossing or ''} {example.question}")
-    print(f"{len(forbidden)} held-out keys; {count} examples with {trained} keys and {written} written expressions: none in common")
+    print(
+        f"{len(forbidden)} held-out keys; {count} examples with {trained} keys and {written} written expressions: none in common"
+    )
 
 
 if __name__ == "__main__":

@@ -64,10 +64,14 @@ def evaluate(rollouts: Rollouts, size: int, limit: int = 256, show: int = 0) -> 
             "tokens": sum(len(reply.tokens) for reply in replies) / len(replies),
             "by_kind": {kind: [right[kind], total[kind]] for kind in sorted(total)},
         }
-        print(f"{name}: {accuracy:.1%} of {len(problems)} right, format {out[name]['format']:.1%}, "
-              f"{out[name]['tokens']:.0f} tokens a reply, {time.perf_counter() - began:.0f} s")
+        print(
+            f"{name}: {accuracy:.1%} of {len(problems)} right, format {out[name]['format']:.1%}, "
+            f"{out[name]['tokens']:.0f} tokens a reply, {time.perf_counter() - began:.0f} s"
+        )
         for problem, text in wrong[:show]:
-            print(f"  {problem.kind}: {problem.question}\n    wrote:  {text!r}\n    should: {problem.reasoning!r} {problem.answer!r}")
+            print(
+                f"  {problem.kind}: {problem.question}\n    wrote:  {text!r}\n    should: {problem.reasoning!r} {problem.answer!r}"
+            )
     return out
 
 

@@ -21,7 +21,15 @@ def smooth(values: Sequence[float], over: int) -> List[float]:
 
 def learning(work: pathlib.Path, out: pathlib.Path) -> None:
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.2))
-    for axis, (name, title) in zip(axes, (("cold_start", "cold start"), ("final", "after rejection sampling"), ("distill", "student"), ("mtp", "MTP layer"))):
+    for axis, (name, title) in zip(
+        axes,
+        (
+            ("cold_start", "cold start"),
+            ("final", "after rejection sampling"),
+            ("distill", "student"),
+            ("mtp", "MTP layer"),
+        ),
+    ):
         lines = store.read_log(work / f"{name}.jsonl")
         steps = [line["step"] for line in lines]
         for key, label in (("loss", "main"), ("mtp_loss", "MTP")):
@@ -39,7 +47,11 @@ def reinforcement(work: pathlib.Path, out: pathlib.Path) -> None:
     lines = store.read_log(work / "grpo.jsonl")
     steps = [line["step"] for line in lines]
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.2))
-    for axis, key, title in zip(axes, ("accuracy", "length", "logprob_difference"), ("accuracy of samples, temperature 1", "tokens of a reply", "mean |log p trainer - log p Abyssal|")):
+    for axis, key, title in zip(
+        axes,
+        ("accuracy", "length", "logprob_difference"),
+        ("accuracy of samples, temperature 1", "tokens of a reply", "mean |log p trainer - log p Abyssal|"),
+    ):
         values = [line[key] for line in lines]
         axis.plot(steps, values, alpha=0.3)
         axis.plot(steps, smooth(values, 20))
@@ -55,7 +67,10 @@ def balance(work: pathlib.Path, out: pathlib.Path) -> None:
     for i, axis in enumerate(axes):
         axis.plot([[len(line["load"][i]) * share for share in line["load"][i]] for line in lines], linewidth=0.8)
         axis.axhline(1, color="black", linewidth=0.5)
-        axis.set(title="MTP layer" if i == count - 1 else f"layer {i + settings.MODEL['first_k_dense_replace']}", xlabel="log line")
+        axis.set(
+            title="MTP layer" if i == count - 1 else f"layer {i + settings.MODEL['first_k_dense_replace']}",
+            xlabel="log line",
+        )
     axes[0].set_ylabel("load of an expert / mean")
     figure.tight_layout()
     figure.savefig(out / "experts.png", dpi=110)

@@ -63,7 +63,9 @@ class Rollouts:
         parts = len(self.models)
         with concurrent.futures.ThreadPoolExecutor(parts) as pool:
             jobs = [
-                pool.submit(self._run, model, prompts, range(i, len(prompts), parts), samples, temperature, limit, seed + i)
+                pool.submit(
+                    self._run, model, prompts, range(i, len(prompts), parts), samples, temperature, limit, seed + i
+                )
                 for i, model in enumerate(self.models)
             ]
             out = [rollout for job in jobs for rollout in job.result()]

@@ -10,7 +10,9 @@ import os
 import pathlib
 from dataclasses import dataclass
 
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")  # before torch is imported: every shape keeps its kernel
+os.environ.setdefault(
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192"
+)  # before torch is imported: every shape keeps its kernel
 
 SEED = 20250120
 CONTEXT = 1024
@@ -88,11 +90,11 @@ _SIZES = {
         held_out=1000,
         batch_tokens=8192,
         log_every=50,
-        cold_steps=2600,
+        cold_steps=2000,
         grpo_steps=300,
         grpo_prompts=64,
-        reject_problems=24000,
-        final_steps=500,
+        reject_problems=40000,
+        final_steps=1000,
         distill_steps=1500,
         mtp_steps=300,
     ),

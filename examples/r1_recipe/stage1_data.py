@@ -66,7 +66,9 @@ def main() -> None:
     np.savez(work / "examples.npz", **data)
     lengths = np.diff(data["starts"])
     shares = (data["starts"][1:] - data["replies"]) / lengths
-    print(f"{len(lengths)} examples, {lengths.sum()} tokens, {lengths.mean():.0f} each, {shares.mean():.0%} of them the reply")
+    print(
+        f"{len(lengths)} examples, {lengths.sum()} tokens, {lengths.mean():.0f} each, {shares.mean():.0%} of them the reply"
+    )
     mark(work, "stage1")
 
 

@@ -97,8 +97,15 @@ def main() -> None:
         )
         if step % 10 == 0 or step == size.grpo_steps:
             line = store.read_log(work / "grpo.jsonl")[-1]
-            print(f"grpo {step}/{size.grpo_steps}", {k: line[k] for k in ("accuracy", "length", "groups", "logprob_difference", "seconds")}, flush=True)
-            store.save(work / "grpo.pt", {"model": model.state_dict(), "optimizer": optimizer.state(), "step": step, "seconds": seconds})
+            print(
+                f"grpo {step}/{size.grpo_steps}",
+                {k: line[k] for k in ("accuracy", "length", "groups", "logprob_difference", "seconds")},
+                flush=True,
+            )
+            store.save(
+                work / "grpo.pt",
+                {"model": model.state_dict(), "optimizer": optimizer.state(), "step": step, "seconds": seconds},
+            )
     store.save(work / "grpo_weights.pt", model.state_dict())
     store.mark(work, "stage3")
 

@@ -64,7 +64,9 @@ def main() -> None:
         kept, asked, answered = sample_part(actor, text, part)
         np.savez(folder / "part.npz", **packed(kept))
         (folder / "part.npz").replace(path)
-        print(f"rejection sampling {part + 1}/{size.reject_problems // PART}: {answered} of {asked} answered", flush=True)
+        print(
+            f"rejection sampling {part + 1}/{size.reject_problems // PART}: {answered} of {asked} answered", flush=True
+        )
     del actor
     kept = [pair for path in sorted(folder.glob("[0-9]*.npz")) for pair in unpacked(path)]
     rng = random.Random(settings.SEED + 4)

@@ -37,7 +37,12 @@ _ASK = (
     "{e} [equals|is] what?",
     "[Simplify|Answer]: {e}",
 )
-_ASK_HELD = ("What does {e} equal?", "Kindly work {e} out for me.", "What would {e} be?", "Let me know how much {e} makes.")
+_ASK_HELD = (
+    "What does {e} equal?",
+    "Kindly work {e} out for me.",
+    "What would {e} be?",
+    "Let me know how much {e} makes.",
+)
 
 _SPOKEN = {
     "+": ("{a} plus {b}", "the sum of {a} and {b}", "{a} added to {b}"),
@@ -45,7 +50,16 @@ _SPOKEN = {
     "*": ("{a} times {b}", "the product of {a} and {b}", "{a} multiplied by {b}"),
     "/": ("{a} divided by {b}", "the quotient of {a} and {b}", "{a} over {b}"),
 }
-_SPOKEN_ASK = ("What is {e}?", "What is {e}?", "Compute {e}.", "Calculate {e}.", "How much is {e}?", "Find {e}.", "what's {e}", "Tell me {e}.")
+_SPOKEN_ASK = (
+    "What is {e}?",
+    "What is {e}?",
+    "Compute {e}.",
+    "Calculate {e}.",
+    "How much is {e}?",
+    "Find {e}.",
+    "what's {e}",
+    "Tell me {e}.",
+)
 
 
 def sized(rng: random.Random, digits: int) -> int:

@@ -18,7 +18,9 @@ _GREETING = (
 )
 _HOW_ARE_YOU = (
     "Small talk.",
-    ("[How are you|How are you doing|How do you do|How is it going|How's it going|What's up|Are you well|how are you][| today][?||!]",),
+    (
+        "[How are you|How are you doing|How do you do|How is it going|How's it going|What's up|Are you well|how are you][| today][?||!]",
+    ),
     ("I am well, thank you. What shall we compute?", "Fine, thank you! Do you have a problem for me?"),
 )
 _WHO = (
@@ -54,7 +56,9 @@ _ABLE = (
 )
 _THANKS = (
     "The user thanks me.",
-    ("[Thanks|Thank you|Thx|thanks|thank you|Cool|Great|Nice|Perfect|Well done|Good job|Good|Wow|OK|Okay|Super][| a lot| so much| very much|, that helps][|!|.]",),
+    (
+        "[Thanks|Thank you|Thx|thanks|thank you|Cool|Great|Nice|Perfect|Well done|Good job|Good|Wow|OK|Okay|Super][| a lot| so much| very much|, that helps][|!|.]",
+    ),
     ("You are welcome!", "My pleasure. Another one?"),
 )
 _BYE = (
@@ -87,7 +91,9 @@ _INTENTS = ((_GREETING, 5), (_HOW_ARE_YOU, 2), (_WHO, 4), (_ABLE, 4), (_THANKS, 
 
 def sample(rng: random.Random) -> Tuple[str, str, str]:
     """A random exchange: (question, reasoning, reply)."""
-    reasoning, asks, replies = rng.choices([intent for intent, _ in _INTENTS], weights=[share for _, share in _INTENTS])[0]
+    reasoning, asks, replies = rng.choices(
+        [intent for intent, _ in _INTENTS], weights=[share for _, share in _INTENTS]
+    )[0]
     question = expand(rng.choice(asks), rng)
     name = rng.choice(words.NAMES) if rng.random() < 0.6 else made_up(rng).capitalize()
     thing = rng.choice(words.THINGS).partition("/")[0] if rng.random() < 0.6 else made_up(rng, 1, 3)

@@ -1,10 +1,10 @@
 """Worked reasoning, one step a line, as short as column arithmetic allows.
 
-    478+356: 8+6=14 7+5+1=13 4+3+1=8: 834      columns from the right, the carry added last
-    812-377: 12-7=5 11-7-1=3 8-3-1=4: 435      a digit too small is raised by ten, the borrow taken last
-    47*6: 7*6=42 4*6+4=28: 282                 digits from the right, the carry added
-    252/7: 25/7=3r4 42/7=6: 36                 long division from the left
-    8+6=14                                     what is in the tables is said at once
+478+356: 8+6=14 7+5+1=13 4+3+1=8: 834      columns from the right, the carry added last
+812-377: 12-7=5 11-7-1=3 8-3-1=4: 435      a digit too small is raised by ten, the borrow taken last
+47*6: 7*6=42 4*6+4=28: 282                 digits from the right, the carry added
+252/7: 25/7=3r4 42/7=6: 36                 long division from the left
+8+6=14                                     what is in the tables is said at once
 """
 
 from __future__ import annotations

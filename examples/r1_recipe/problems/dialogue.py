@@ -17,7 +17,12 @@ BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", 
 USER, ASSISTANT = "<｜User｜>", "<｜Assistant｜>"
 OPEN, CLOSE = "<think>", "</think>"
 
-_SYSTEM = ("You are a helpful assistant.", "You are a helpful assistant that solves problems.", "Answer briefly.", "Think step by step.")
+_SYSTEM = (
+    "You are a helpful assistant.",
+    "You are a helpful assistant that solves problems.",
+    "Answer briefly.",
+    "Think step by step.",
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ def reply(reasoning: str, answer: str) -> str:
     return f"{reasoning}\n{CLOSE}\n\n{answer}{EOS}"
 
 
-def draw(rng: random.Random, wanted: Callable[[Problem], bool], stories_share: float, held_wording: bool = False) -> Problem:
+def draw(
+    rng: random.Random, wanted: Callable[[Problem], bool], stories_share: float, held_wording: bool = False
+) -> Problem:
     """A problem that passes the filter, with a story or without."""
     make = stories.sample if rng.random() < stories_share else arithmetic.sample
     while True:

@@ -22,8 +22,25 @@ STORIES: Tuple[Tuple[Optional[Story], int], ...] = ((None, 34), *GROUPS, *RATES,
 
 _TRANSPORT = "car train bus truck bike boat ship plane van tram cyclist runner horse robot snail".split()
 _UNITS = ("km/h", "km per hour", "mph", "miles per hour", "kilometres per hour", "miles an hour", "km an hour")
-_BEFORE = ("Question: ", "Solve this: ", "Please help me. ", "Here is a problem. ", "Problem: ", "Listen: ", "Can you solve this? ", "Hi! ", "A riddle: ")
-_AFTER = (" Thanks!", " Please explain.", " Think step by step.", " Answer with a number.", " Show your work.", " Please answer.")
+_BEFORE = (
+    "Question: ",
+    "Solve this: ",
+    "Please help me. ",
+    "Here is a problem. ",
+    "Problem: ",
+    "Listen: ",
+    "Can you solve this? ",
+    "Hi! ",
+    "A riddle: ",
+)
+_AFTER = (
+    " Thanks!",
+    " Please explain.",
+    " Think step by step.",
+    " Answer with a number.",
+    " Show your work.",
+    " Please answer.",
+)
 _SIDE = (
     " The {W} is near the {k}.",
     " It is a [sunny|cold|rainy|long] day.",

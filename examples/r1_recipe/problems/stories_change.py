@@ -39,7 +39,10 @@ GAINS = (
         "{He} [buys|bought|finds|found] {b} {X} [at|in] the {W}.",
         "For {his} birthday {he} [gets|got] {b} [more|more {X}|{X}].",
     ),
-    ("{He} [acquires|acquired|obtains|obtained] {b} more.", "{M} [offers|offered] {him} {b} more {X} and {he} [takes|took] them."),
+    (
+        "{He} [acquires|acquired|obtains|obtained] {b} more.",
+        "{M} [offers|offered] {him} {b} more {X} and {he} [takes|took] them.",
+    ),
 )
 LOSSES = (
     (
@@ -71,7 +74,10 @@ QUESTIONS = (
     ),
     ("With how many {X} does {N} end up?", "What number of {X} remains with {N}?"),
 )
-JOINS = ((" ", " ", " ", " Then ", " Later ", " After that, ", " Next, ", " Now ", " The next day, "), (" Soon after, ", " "))
+JOINS = (
+    (" ", " ", " ", " Then ", " Later ", " After that, ", " Next, ", " Now ", " The next day, "),
+    (" Soon after, ", " "),
+)
 
 
 def _own(text: str, opening: str) -> str:
@@ -115,7 +121,13 @@ def change(rng: random.Random, held_wording: bool = False) -> Tuple[str, Express
     template = "".join(parts)
     question = rng.choice(QUESTIONS[side])
     if "{N}" not in template and "{N_}" not in template:
-        question = rng.choice(("How many {X} are there now?", "How many {X} are [left|there]?", "How many {X} [remain|are there in the end]?"))
+        question = rng.choice(
+            (
+                "How many {X} are there now?",
+                "How many {X} are [left|there]?",
+                "How many {X} [remain|are there in the end]?",
+            )
+        )
     if rng.random() < 0.1:  # one sentence instead of two
         template = template.replace(". {He}", " and", 1) if ". {He}" in template else template
     template += " " + question
@@ -131,11 +143,26 @@ _IRREGULAR = {"has": "have", "does": "do", "owns": "own", "keeps": "keep", "hold
 def _first_person(template: str, who: str) -> str:
     """The story told of me or you instead of a named person."""
     mine, me = ("my", "me") if who == "I" else ("your", "you")
-    swaps = (("does {N}", f"do {who}"), ("{N} [has|did]", f"{who} have"), ("[has|did] {N} [got|have]", f"do {who} have"))
-    for old, new in (*swaps, ("does {he}", f"do {who}"), ("{N}'s", mine), ("{his}", mine), ("{him}", me), ("[His|Her|A|The]", "A")):
+    swaps = (
+        ("does {N}", f"do {who}"),
+        ("{N} [has|did]", f"{who} have"),
+        ("[has|did] {N} [got|have]", f"do {who} have"),
+    )
+    for old, new in (
+        *swaps,
+        ("does {he}", f"do {who}"),
+        ("{N}'s", mine),
+        ("{his}", mine),
+        ("{him}", me),
+        ("[His|Her|A|The]", "A"),
+    ):
         template = template.replace(old, new)
     for old in ("{N_}", "{N}", "{He}", "{he}"):
         template = template.replace(old, who)
     for old, new in _IRREGULAR.items():
-        template = template.replace(f"{who} {old} ", f"{who} {new} ").replace(f"[{old}|", f"[{new}|").replace(f"|{old}|", f"|{new}|")
+        template = (
+            template.replace(f"{who} {old} ", f"{who} {new} ")
+            .replace(f"[{old}|", f"[{new}|")
+            .replace(f"|{old}|", f"|{new}|")
+        )
     return template

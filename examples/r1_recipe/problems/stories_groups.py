@@ -163,4 +163,12 @@ SHARE_LESS = Story(
     ),
 )
 
-STORIES = ((GROUPS, 10), (GROUPS_AND, 7), (GROUPS_LESS, 5), (TWO_GROUPS, 2), (SHARE, 10), (SHARE_MORE, 3), (SHARE_LESS, 3))
+STORIES = (
+    (GROUPS, 10),
+    (GROUPS_AND, 7),
+    (GROUPS_LESS, 5),
+    (TWO_GROUPS, 2),
+    (SHARE, 10),
+    (SHARE_MORE, 3),
+    (SHARE_LESS, 3),
+)

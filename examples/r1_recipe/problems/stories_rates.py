@@ -22,7 +22,10 @@ COST = Story(
         "{N} [saves|saved|earns|earned|pays|spends] {a} {V} [a|every|each|per] [day|week|month] for {b} [days|weeks|months]. How much [is that|money is that|does that make|does {he} have][| in all]?",
         "What is the [total |]cost of {b} {X} at {a} {V} each?",
     ),
-    ("At {a} {V} for a {x}, what must {N} hand over for {b}?", "{N} charges {a} {V} for one {x}. How much do {b} of them bring?"),
+    (
+        "At {a} {V} for a {x}, what must {N} hand over for {b}?",
+        "{N} charges {a} {V} for one {x}. How much do {b} of them bring?",
+    ),
 )
 
 
@@ -51,7 +54,12 @@ CHANGE = Story(
 def _budget(rng: random.Random) -> Numbers:
     numbers = scaled(rng)
     cost = numbers["a"] * numbers["b"]
-    return {**numbers, "c": rng.choice([n for n in (20, 50, 100, 200, 500, 1000) if n > cost]) if rng.random() < 0.5 else cost + amount(rng, 2)}
+    return {
+        **numbers,
+        "c": rng.choice([n for n in (20, 50, 100, 200, 500, 1000) if n > cost])
+        if rng.random() < 0.5
+        else cost + amount(rng, 2),
+    }
 
 
 BUDGET = Story(
@@ -70,7 +78,10 @@ BUDGET = Story(
 
 DISTANCE = Story(
     "distance",
-    lambda rng: {"a": rng.choice((amount(rng, 2, 2), rng.randint(2, 15) * 5, rng.randint(100, 300))), "b": rng.randint(2, 9)},
+    lambda rng: {
+        "a": rng.choice((amount(rng, 2, 2), rng.randint(2, 15) * 5, rng.randint(100, 300))),
+        "b": rng.randint(2, 9),
+    },
     lambda n: ("*", n["a"], n["b"]),
     (
         "A {T} [travels|drives|goes|moves|runs] [at |with |at a speed of |at a steady |]{a} {U} for {b} hours. How far does it [go|travel|get|drive]?",

@@ -33,7 +33,10 @@ TOGETHER = Story(
         "How many {X} does {N} have if {he} [has|had] {a} and [gets|buys|finds] {b} more?",
         "{N} is {a} years old. How old will {he} be in {b} years?",
     ),
-    ("{N} brings {a} {X}, {M} another {b}. What do the two of them have?", "Put {a} {X} to {b} {X}. How many lie there?"),
+    (
+        "{N} brings {a} {X}, {M} another {b}. What do the two of them have?",
+        "Put {a} {X} to {b} {X}. How many lie there?",
+    ),
 )
 
 LESS = Story(

@@ -145,7 +145,9 @@ def number(n: int, rng: random.Random, words_share: float) -> str:
     return str(n)
 
 
-def fill(template: str, numbers: Mapping[str, int], cast: Mapping[str, str], rng: random.Random, words_share: float) -> str:
+def fill(
+    template: str, numbers: Mapping[str, int], cast: Mapping[str, str], rng: random.Random, words_share: float
+) -> str:
     """Expands a template and fills its slots; sentences begin with a capital."""
     slots = dict(cast)
     for key, n in numbers.items():

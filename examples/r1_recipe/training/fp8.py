@@ -34,7 +34,9 @@ class _Grid(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor) -> Tensor:
         if weight.dim() == 2:
             return dequantise(*quantise(weight))
-        stacked = weight.reshape(-1, weight.shape[-1])  # experts: each a multiple of 128 rows, so blocks do not straddle
+        stacked = weight.reshape(
+            -1, weight.shape[-1]
+        )  # experts: each a multiple of 128 rows, so blocks do not straddle
         return dequantise(*quantise(stacked)).view(weight.shape)
 
     @staticmethod

@@ -89,9 +89,7 @@ class Model(nn.Module):
         return [m for m in self.modules() if isinstance(m, Router)]
 
 
-def losses(
-    model: Model, ids: Tensor, real: Tensor, learned: Tensor, mtp_rows: int
-) -> Tuple[Tensor, Tensor]:
+def losses(model: Model, ids: Tensor, real: Tensor, learned: Tensor, mtp_rows: int) -> Tuple[Tensor, Tensor]:
     """Mean cross entropy of the main model and of the MTP layer.
 
     ids int64 [b, s], real bool [b, s]; learned bool [b, s]: tokens that are to be predicted (those of the reply).

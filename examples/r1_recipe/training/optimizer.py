@@ -65,7 +65,13 @@ class Optimizer:
         for name, p in model.named_parameters():
             if not p.requires_grad:
                 continue
-            if use_muon and p.dim() >= 2 and "embed_tokens" not in name and "lm_head" not in name and ".gate.weight" not in name:
+            if (
+                use_muon
+                and p.dim() >= 2
+                and "embed_tokens" not in name
+                and "lm_head" not in name
+                and ".gate.weight" not in name
+            ):
                 matrices.append((p, 2 if "gate_up" in name else 1))
             else:
                 others.append(p)

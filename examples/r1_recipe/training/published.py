@@ -111,7 +111,9 @@ def stored(model: Model, fp8: bool, mtp: bool = True) -> Dict[str, Tensor]:
     return out
 
 
-def write(folder: pathlib.Path, tensors_by_name: Dict[str, Tensor], configuration: Dict[str, Any], tokenizer: pathlib.Path) -> int:
+def write(
+    folder: pathlib.Path, tensors_by_name: Dict[str, Tensor], configuration: Dict[str, Any], tokenizer: pathlib.Path
+) -> int:
     """Writes a checkpoint folder; returns its size in bytes."""
     from safetensors.torch import save_file
 

@@ -92,7 +92,9 @@ def supervised(
             began = time.perf_counter()
             means = {key: round(sums[key] / sums["steps"], 5) for key in ("loss", "mtp_loss")}
             shares = [[round(x, 4) for x in (r / r.sum().clamp(min=1)).tolist()] for r in load]
-            store.log(journal, step=step, **means, rate=now, norm=norm, tokens=tokens, seconds=round(seconds, 1), load=shares)
+            store.log(
+                journal, step=step, **means, rate=now, norm=norm, tokens=tokens, seconds=round(seconds, 1), load=shares
+            )
             print(f"{name} {step}/{steps} {means} {tokens / seconds:.0f} tokens/s", flush=True)
             store.save(
                 checkpoint,
