@@ -1,6 +1,6 @@
 // Every reference value of every GGUF fixture, on every backend, through the C API. A choice that covers each type and
 // each trap is in tests/data/conformance-gguf; the whole set is looked for in ABYSSAL_CONFORMANCE_GGUF, and in
-// shared/conformance-gguf beside the project.
+// shared/conformance-gguf beside the project, but by the sanitizers' builds.
 #include "support/api.h"
 #include "support/expected.h"
 
@@ -19,10 +19,12 @@ constexpr float kResolvedGap = 2 * 1e-4f; // between the two best logits, that t
 
 // The files to open and their expected values, by name.
 std::map<std::string, std::pair<std::string, std::string>> fixtures() {
-  std::vector<fs::path> folders = {fs::path(ABYSSAL_TEST_DATA) / "conformance-gguf",
-                                   fs::path(ABYSSAL_TEST_DATA) / "../../../shared/conformance-gguf"};
+  std::vector<fs::path> folders = {fs::path(ABYSSAL_TEST_DATA) / "conformance-gguf"};
+#ifndef ABYSSAL_FEW_FIXTURES
+  folders.push_back(fs::path(ABYSSAL_TEST_DATA) / "../../../shared/conformance-gguf");
   if (const char *given = std::getenv("ABYSSAL_CONFORMANCE_GGUF"))
     folders.emplace_back(given);
+#endif
   std::map<std::string, std::pair<std::string, std::string>> found;
   for (const fs::path &folder : folders) {
     std::error_code absent;
