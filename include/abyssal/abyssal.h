@@ -101,6 +101,7 @@ enum {
   ABY_DTYPE_U8 = 7,
   ABY_DTYPE_I32 = 8,
   ABY_DTYPE_I64 = 9,
+  ABY_DTYPE_I16 = 10, /**< Only of arithmetic: activations rounded to 16 bits. Never an array's type. */
 
   /* Block formats of quantised weights in GGUF files: a row is a whole number of blocks, whose elements share scales.
    * Only weights that are stored have such a type; arrays that the library gives never do. */
@@ -221,6 +222,18 @@ enum { ABY_STAGE_READ = 0, /**< Reading headers. */ ABY_STAGE_WEIGHTS = 1 /**< P
  *  0 cancels: the call returns ABY_ERROR_CANCELLED. Must not call back into the library with this model. */
 typedef int32_t (*aby_progress_fn)(void *context, aby_stage stage, uint64_t done, uint64_t total);
 
+/** How weights are held. Since 0.1. */
+typedef int32_t aby_weights;
+enum {
+  ABY_WEIGHTS_STORED = 0, /**< As the checkpoint stores them. */
+  ABY_WEIGHTS_INT8 = 1,   /**< Rounded to 8 bits when they are loaded: groups of 32 inputs share a float16 scale. */
+  ABY_WEIGHTS_INT4 = 2    /**< The same in 4 bits. */
+};
+
+/** Says something that is not an error of the call, such as that a file could not be written. text is valid during the
+ *  call, which is made on the thread that opens. Must not call back into the library with this model. Since 0.1. */
+typedef void (*aby_warning_fn)(void *context, const char *text);
+
 /** Options of aby_model_plan, aby_model_open and aby_model_open_tensors. */
 typedef struct aby_model_options {
   uint32_t struct_size;
@@ -228,8 +241,10 @@ typedef struct aby_model_options {
   aby_device *device;    /**< Where to run; NULL: one is opened from backend and threads. */
   const char *backend;   /**< When device is NULL: as in aby_device_options. */
   aby_dtype activations; /**< AUTO (default): float32, but for products with quantised weights rounded to int8 in blocks
-                              of 128. F32: float32 everywhere, slow for quantised weights. BF16: as AUTO with bfloat16
-                              in the place of float32, faster on processors that multiply it. */
+                              of 128, or, where `weights` is INT8, to int16. F32: float32 everywhere, slow for quantised
+                              weights. BF16: as AUTO with bfloat16 in the place of float32, faster on processors that
+                              multiply it. I8, I16: as AUTO with this rounding for quantised weights; I16 costs twice
+                              the products and loses nothing that matters. */
   aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, or AUTO: BF16 for quantised weights unless
                               activations is F32, else that of activations. */
   uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
@@ -241,6 +256,16 @@ typedef struct aby_model_options {
                                  for GGUF is in the file. */
   aby_progress_fn progress; /**< May be NULL. */
   void *progress_context;
+  aby_weights weights; /**< INT8, INT4: matrices that are stored in f32, f16, bf16 or f8_e4m3 are rounded while they are
+                            loaded, one at a time. As stored stay: what the checkpoint has in a block format already,
+                            the router, norms, embedding and head, and matrices whose rows are no multiple of 32. */
+  uint32_t packed_cache_check; /**< Non-zero: every byte that is taken from the packed cache is checked by its hash,
+                                    which reads the whole file. Else its header and index are. */
+  const char *packed_cache;    /**< Folder for files that hold weights as the backend arranges them, so that the next
+                                    open maps them instead of making them again; "" for beside the checkpoint; NULL:
+                                    none. A file of other sources, options or another library is made anew. */
+  aby_warning_fn warning;      /**< Hears of a packed cache that cannot be read or written. May be NULL. */
+  void *warning_context;
 } aby_model_options;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -292,6 +317,16 @@ ABY_API aby_status aby_model_open_tensors(aby_model **out, const char *config_js
  *  error the model is unchanged. Since 0.1. */
 ABY_API aby_status aby_model_update(aby_model *model, const aby_tensor *const *tensors, size_t count);
 
+/** Writes the checkpoint in the folder `path` anew, into the folder `out_path`, which is made and must not hold a
+ *  config.json yet: matrices rounded as options->weights says, other tensors, config and tokenizer as they are. The
+ *  result opens as any checkpoint does. Opened with the same options->weights, which then decides the rounding of
+ *  activations only, it gives the same results as `path` does, bit for bit. Its model.safetensors has the element types
+ *  Q8_0 and Q4_0, which other programs do not know. The MTP layer is written where there is one. Of options, weights,
+ *  threads and progress are used; weights must not be ABY_WEIGHTS_STORED. A GGUF model is refused with
+ *  ABY_ERROR_UNSUPPORTED. Other errors as aby_model_open, and ABY_ERROR_IO; nothing that opens is left behind then.
+ *  Since 0.1. */
+ABY_API aby_status aby_model_quantize(const char *path, const char *out_path, const aby_model_options *options);
+
 /** What a model is. Strings are valid while the model lives. */
 typedef struct aby_model_info {
   uint32_t struct_size;
@@ -322,6 +357,10 @@ typedef struct aby_model_info {
   uint64_t mapped_bytes;
   uint64_t cache_bytes_per_token;
   uint64_t cache_tokens;
+  const char *weight_forms; /**< How the weights of each stored type are held, with their number of elements: "bf16 as
+                                 q8_0 packed: 15485370368; bf16: 419430400; ...". */
+  aby_dtype arithmetic;     /**< What activations are rounded to in products with quantised weights: I8, I16, or F32. */
+  uint32_t packed_cache;    /**< 1 if weights are mapped from a packed cache. */
 } aby_model_info;
 
 /** Fills *out with zeros and struct_size. Since 0.1. */

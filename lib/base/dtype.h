@@ -113,6 +113,8 @@ inline const char *dtype_name(aby_dtype dtype) noexcept {
     return "i32";
   case ABY_DTYPE_I64:
     return "i64";
+  case ABY_DTYPE_I16:
+    return "i16";
   case ABY_DTYPE_Q4_0:
     return "q4_0";
   case ABY_DTYPE_Q4_1:

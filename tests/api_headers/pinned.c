@@ -140,6 +140,11 @@ FIELD(aby_model_options, mtp, 44, 4);
 FIELD(aby_model_options, tokenizer, 48, 8);
 FIELD(aby_model_options, progress, 56, 8);
 FIELD(aby_model_options, progress_context, 64, 8);
+FIELD(aby_model_options, weights, 72, 4);
+FIELD(aby_model_options, packed_cache_check, 76, 4);
+FIELD(aby_model_options, packed_cache, 80, 8);
+FIELD(aby_model_options, warning, 88, 8);
+FIELD(aby_model_options, warning_context, 96, 8);
 
 FIELD(aby_model_plan, struct_size, 0, 4);
 FIELD(aby_model_plan, layers, 4, 4);
@@ -182,6 +187,9 @@ FIELD(aby_model_info, weight_bytes, 120, 8);
 FIELD(aby_model_info, mapped_bytes, 128, 8);
 FIELD(aby_model_info, cache_bytes_per_token, 136, 8);
 FIELD(aby_model_info, cache_tokens, 144, 8);
+FIELD(aby_model_info, weight_forms, 152, 8);
+FIELD(aby_model_info, arithmetic, 160, 4);
+FIELD(aby_model_info, packed_cache, 164, 4);
 
 FIELD(aby_chat_options, struct_size, 0, 4);
 FIELD(aby_chat_options, add_generation_prompt, 4, 4);
