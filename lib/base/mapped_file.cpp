@@ -1,8 +1,11 @@
 #include "base/mapped_file.h"
 
+#include "base/hash64.h"
 #include "base/status.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 
 #include <fcntl.h>
@@ -54,12 +57,18 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string &path) {
       fail_errno(path, "mapped", errno);
     data = static_cast<const std::byte *>(mapped);
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, data, size));
+  const std::int64_t modified = status.st_mtim.tv_sec * std::int64_t{1000000000} + status.st_mtim.tv_nsec;
+  return std::shared_ptr<const MappedFile>(new MappedFile(path, data, size, modified));
 }
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr)
     ::munmap(const_cast<std::byte *>(data_), size_);
+}
+
+std::string MappedFile::identity(std::size_t hashed_bytes) const {
+  return concat(std::filesystem::path(path_).filename().string(), " ", size_, " ", modified_, " ",
+                hash64(bytes().first(std::min(hashed_bytes, size_))));
 }
 
 void MappedFile::release(const std::byte *data, std::size_t bytes) const noexcept {

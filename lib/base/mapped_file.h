@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,13 +24,16 @@ public:
 
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   const std::string &path() const noexcept { return path_; }
+  // What tells this file from another one of its name: size, time of the last change, and the hash of its first bytes.
+  std::string identity(std::size_t hashed_bytes) const;
 
 private:
-  MappedFile(std::string path, const std::byte *data, std::size_t size)
-      : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::string path, const std::byte *data, std::size_t size, std::int64_t modified)
+      : path_(std::move(path)), data_(data), size_(size), modified_(modified) {}
   std::string path_;
   const std::byte *data_;
   std::size_t size_;
+  std::int64_t modified_; // nanoseconds
 };
 
 // The whole of a small text file (config, tokenizer). Throws NOT_FOUND or IO, naming the file.
