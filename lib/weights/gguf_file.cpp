@@ -126,9 +126,9 @@ void GgufFile::read() {
     if (!names.insert(tensors_.back().name).second)
       cursor.refuse(begin, "the name occurs twice");
   }
-  const std::uint64_t data_begin = (cursor.offset() + alignment - 1) / alignment * alignment;
+  data_begin_ = (cursor.offset() + alignment - 1) / alignment * alignment;
   for (GgufTensor &tensor : tensors_)
-    place(*file_, data_begin, alignment, tensor);
+    place(*file_, data_begin_, alignment, tensor);
   check_overlaps(path(), tensors_);
 }
 

@@ -27,6 +27,8 @@ public:
   const std::string &path() const noexcept { return file_->path(); }
   const GgufMetadata &metadata() const noexcept { return *metadata_; }
   const std::vector<GgufTensor> &tensors() const noexcept { return tensors_; } // in the file's order
+  // See MappedFile::identity; everything before the tensors' data is hashed.
+  std::string identity() const { return file_->identity(data_begin_); }
   void release(const GgufTensor &tensor) const noexcept { file_->release(tensor.view.data, tensor.view.bytes); }
 
 private:
@@ -36,6 +38,7 @@ private:
   std::shared_ptr<const MappedFile> file_;
   std::unique_ptr<const GgufMetadata> metadata_;
   std::vector<GgufTensor> tensors_;
+  std::uint64_t data_begin_ = 0;
 };
 
 // Whether a file begins as a GGUF file does; false when it cannot be read.

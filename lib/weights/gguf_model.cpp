@@ -106,6 +106,13 @@ const GgufModel::Located *GgufModel::find(const std::string &name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
+std::string GgufModel::identity() const {
+  std::string lines;
+  for (const auto &part : parts_)
+    lines += part->identity() + "\n";
+  return lines;
+}
+
 std::vector<GgufModel::Located> GgufModel::tensors() const {
   std::vector<Located> all;
   for (const auto &part : parts_) {

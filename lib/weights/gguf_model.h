@@ -24,6 +24,7 @@ public:
   const Located *find(const std::string &name) const;
   std::vector<Located> tensors() const;                                                // of all parts, in order
   const GgufMetadata &metadata() const noexcept { return parts_.front()->metadata(); } // of the first part
+  std::string identity() const;                                                        // a line a part
   const std::string &path() const noexcept { return parts_.front()->path(); }
 
 private:

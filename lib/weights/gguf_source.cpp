@@ -62,6 +62,7 @@ public:
     std::sort(all.begin(), all.end());
     return all;
   }
+  std::string identity() const override { return model_->identity(); }
   std::string title() const override { return model_->path(); }
   std::string origin(const std::string &name) const override {
     const auto found = tensors_.find(name);

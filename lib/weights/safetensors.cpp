@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -57,6 +58,19 @@ public:
     const Stored &stored = found->second;
     return concat(fs::path(stored.file->path()).filename().string(), ", offset ", stored.entry.offset, ", ",
                   stored.entry.stored);
+  }
+  std::string identity() const override {
+    std::string lines;
+    for (const auto &file : files_) {
+      std::uint64_t header = 0; // its length, which was checked
+      std::memcpy(&header, file->bytes().data(), sizeof header);
+      lines += file->identity(sizeof header + header) + "\n";
+    }
+    return lines;
+  }
+  void release(const std::string &name) const noexcept override {
+    if (const auto found = tensors_.find(name); found != tensors_.end())
+      found->second.file->release(found->second.entry.view.data, found->second.entry.view.bytes);
   }
   bool stays_in_place(const std::string &name) const noexcept override {
     const auto found = tensors_.find(name);

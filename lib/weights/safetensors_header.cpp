@@ -21,7 +21,7 @@ constexpr int kDeepest = 8;
 struct StoredType {
   const char *name;
   aby_dtype dtype;
-  std::uint64_t size;
+  std::uint64_t size; // of an element, or of a block
 };
 constexpr StoredType kTypes[] = {
     {"F32", ABY_DTYPE_F32, 4},         {"F16", ABY_DTYPE_F16, 2},         {"BF16", ABY_DTYPE_BF16, 2},
@@ -29,7 +29,9 @@ constexpr StoredType kTypes[] = {
     {"U8", ABY_DTYPE_U8, 1},           {"I32", ABY_DTYPE_I32, 4},         {"I64", ABY_DTYPE_I64, 8},
     {"F64", ABY_DTYPE_AUTO, 8},        {"F8_E5M2", ABY_DTYPE_AUTO, 1},    {"I16", ABY_DTYPE_AUTO, 2},
     {"U16", ABY_DTYPE_AUTO, 2},        {"U32", ABY_DTYPE_AUTO, 4},        {"U64", ABY_DTYPE_AUTO, 8},
-    {"BOOL", ABY_DTYPE_AUTO, 1}};
+    {"BOOL", ABY_DTYPE_AUTO, 1},
+    // Not of the format: what aby_model_quantize writes. Rows are whole blocks.
+    {"Q8_0", ABY_DTYPE_Q8_0, 34},      {"Q4_0", ABY_DTYPE_Q4_0, 18}};
 
 // Refuses what a plain parse would accept: deep nesting, and a name given twice.
 class StrictParse {
@@ -86,12 +88,18 @@ public:
     const Json &shape = value["shape"];
     if (!shape.is_array() || shape.size() > 16)
       refuse(name, "its shape is not a list of at most 16 sizes");
-    for (const Json &dim : shape) {
-      const std::uint64_t size = number(name, dim, "a size in its shape");
-      if (size > INT64_MAX || __builtin_mul_overflow(bytes, size, &bytes))
+    const auto block = static_cast<std::uint64_t>(std::max<std::int64_t>(dtype_block(entry.view.dtype).elements, 1));
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      const std::uint64_t size = number(name, shape[i], "a size in its shape");
+      const bool row = i + 1 == shape.size();
+      if (row && size % block != 0)
+        refuse(name, concat("has rows of ", size, " elements; blocks of ", entry.stored, " hold ", block));
+      if (size > INT64_MAX || __builtin_mul_overflow(bytes, row ? size / block : size, &bytes))
         refuse(name, "its shape overflows");
       entry.view.shape.push_back(static_cast<std::int64_t>(size));
     }
+    if (block > 1 && shape.empty())
+      refuse(name, concat("is one element; blocks of ", entry.stored, " hold ", block));
     read_range(name, value["data_offsets"], bytes, entry);
     return entry;
   }

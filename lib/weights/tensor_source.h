@@ -4,6 +4,7 @@
 #include "base/status.h"
 #include "base/tensor_view.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,19 @@ public:
   // What the whole is called in messages: "tensor X is missing from ...".
   virtual std::string title() const { return "the checkpoint"; }
 
+  // What tells the stored tensors from others of the same names: a line a file. "" where that is not known.
+  virtual std::string identity() const { return ""; }
+
   // Where a tensor is stored, for messages: "model-00001-of-00002.safetensors, offset 1234, F64".
   virtual std::string origin(const std::string &name) const = 0;
 
-  // What is stored for a tensor: bytes, and types, of which a made one may have several.
+  // What is stored for a tensor: bytes, and types, of which a made one may have several. rounded: what the source
+  // presents has lost precision since.
   struct Stored {
     std::uint64_t bytes = 0;
     std::vector<aby_dtype> dtypes;
+    bool rounded = false;
+    bool quantised() const noexcept { return rounded || std::any_of(dtypes.begin(), dtypes.end(), is_block_format); }
   };
   virtual Stored stored(const std::string &name) const {
     const TensorView *view = find(name);
