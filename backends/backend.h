@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ABK_VERSION 2u
+#define ABK_VERSION 3u
 
 /* Tokens in one block of the paged cache. */
 #define ABK_BLOCK_TOKENS 64
@@ -60,6 +60,8 @@ typedef struct abk_device_info {
   const char *isa;
   uint32_t threads;
   uint64_t memory_bytes;
+  const char
+      *layout; /* names how images of weights are arranged, which two devices with one name share; "": no images */
 } abk_device_info;
 
 /* ---------------------------------------------------------------- weights */
@@ -89,15 +91,26 @@ typedef struct abk_weight_desc {
   int64_t block_k;
   int32_t borrowed;  /* Non-zero: data and scales outlive the weight unchanged (a mapped file); keep them in place if
                         the layout allows. Else they are valid only during weight_create. */
-  aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. I8: to
-                        int8 in blocks of 128, each with a scale; for block formats, others are as F32. */
+  aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. I8, I16:
+                        to 8 or 16 bits in blocks of 128, each with a scale; for block formats, others are as F32. */
   int32_t heads, qk_nope, v_dim; /* ABK_USE_MLA_KV_B; else 0 */
+  /* For matrices that are made as they are needed, so that one at a time exists; NULL where data is given. During
+     weight_create and on its thread it is called for matrix 0, 1, ... once each; what it returns is valid until the
+     next call, and NULL means that weight_create is to fail. Then data is NULL, borrowed 0 and dtype not F8_E4M3. */
+  const void *(*next)(void *context, int64_t matrix);
+  void *next_context;
+  /* What weight_image has given for a weight of the same description on a device of the same layout; else NULL. It
+     outlives the weight unchanged and is aligned to 64 bytes. Then data and next are NULL. */
+  const void *image;
 } abk_weight_desc;
 
 /* Memory that a prepared weight takes, the part that stays in borrowed memory among it. */
 typedef struct abk_weight_size {
   uint64_t bytes;
   uint64_t borrowed_bytes;
+  aby_dtype held;       /* the type of its elements in that memory */
+  int32_t packed;       /* non-zero: arranged for the backend's kernels, not row by row */
+  uint64_t image_bytes; /* of the weight's image; 0: it has none, as it is kept as it comes, or made at once */
 } abk_weight_size;
 
 /* ---------------------------------------------------------------- the ragged batch */
@@ -305,6 +318,9 @@ typedef struct abk_backend {
   aby_status (*weight_size)(abk_device *device, const abk_weight_desc *desc, abk_weight_size *out); /* data unread */
   aby_status (*weight_create)(abk_device *device, abk_weight **out, const abk_weight_desc *desc);
   void (*weight_destroy)(abk_weight *weight);
+  /* The weight as weight_create takes it back as image: image_bytes of host memory, valid while the weight lives; NULL
+     where it has none. The function may be NULL: none has. */
+  aby_status (*weight_image)(abk_weight *weight, const void **out);
 
   aby_status (*stream_create)(abk_device *device, abk_stream **out);
   void (*stream_destroy)(abk_stream *stream);

@@ -5,7 +5,9 @@
 #include "base/dtype.h"
 #include "base/status.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace abyssal {
 
@@ -88,7 +90,7 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
   if ((desc.use == ABK_USE_EMBEDDING || desc.use == ABK_USE_MLA_KV_B) && desc.count != 1)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): count ", desc.count);
   if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16 &&
-      desc.compute != ABY_DTYPE_I8)
+      desc.compute != ABY_DTYPE_I8 && desc.compute != ABY_DTYPE_I16)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): compute type ", dtype_name(desc.compute));
   if (desc.use == ABK_USE_MLA_KV_B && (desc.heads < 1 || desc.qk_nope < 1 || desc.v_dim < 1 ||
                                        desc.n != std::int64_t{desc.heads} * (std::int64_t{desc.qk_nope} + desc.v_dim)))
@@ -99,6 +101,20 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
 // The pointers, for weight_create; check_weight_desc has passed.
 inline void check_weight_data(const abk_weight_desc &desc) {
   const bool f8 = desc.dtype == ABY_DTYPE_F8_E4M3;
+  if (desc.image != nullptr) {
+    if (desc.data != nullptr || desc.next != nullptr || reinterpret_cast<std::uintptr_t>(desc.image) % 64 != 0)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): an image ",
+           desc.data != nullptr || desc.next != nullptr ? "and data" : "that is not aligned to 64 bytes");
+    return;
+  }
+  if (desc.next != nullptr) {
+    if (desc.data != nullptr || desc.borrowed != 0 || f8)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): next with ",
+           desc.data != nullptr ? "data"
+           : f8                 ? "f8_e4m3"
+                                : "borrowed");
+    return;
+  }
   if (desc.data == nullptr || (f8 && desc.scales == nullptr))
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use),
          "): ", desc.data == nullptr ? "data" : "scales", " is NULL");
@@ -107,6 +123,14 @@ inline void check_weight_data(const abk_weight_desc &desc) {
       fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use),
            "): ", desc.data[i] == nullptr ? "data" : "scales", " of matrix ", i, " is NULL");
   }
+}
+
+// Matrix i of a weight that is being created; asked for once each, in order. check_weight_data has passed.
+inline const std::byte *take_matrix(const abk_weight_desc &desc, std::int64_t i) {
+  const void *data = desc.next != nullptr ? desc.next(desc.next_context, i) : desc.data[i];
+  if (data == nullptr)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): matrix ", i, " could not be made");
+  return static_cast<const std::byte *>(data);
 }
 
 // A weight argument that is a stack of `count` matrices [n, k]; n or k of -1: any. An embedding serves as a matrix.

@@ -67,6 +67,14 @@ aby_status weight_create(abk_device *device, abk_weight **out, const abk_weight_
 
 void weight_destroy(abk_weight *weight) { delete static_cast<CpuWeight *>(HostWeight::from(weight)); }
 
+aby_status weight_image(abk_weight *weight, const void **out) {
+  return Memory::guard([&] {
+    Memory::given(weight, "weight_image: weight");
+    Memory::given(out, "weight_image: out");
+    *out = CpuWeight::of(*HostWeight::from(weight)).image();
+  });
+}
+
 // Ops run at once, so a stream is its device under another name.
 aby_status stream_create(abk_device *device, abk_stream **out) {
   return Memory::guard([&] {
@@ -139,6 +147,7 @@ const abk_backend *cpu_backend() {
       .weight_size = weight_size,
       .weight_create = weight_create,
       .weight_destroy = weight_destroy,
+      .weight_image = weight_image,
       .stream_create = stream_create,
       .stream_destroy = stream_destroy,
       .stream_synchronize = Memory::stream_synchronize,

@@ -38,6 +38,7 @@ const abk_backend *reference_backend() {
       .weight_size = reference::weight_size,
       .weight_create = reference::weight_create,
       .weight_destroy = reference::weight_destroy,
+      .weight_image = nullptr,
       .stream_create = reference::stream_create,
       .stream_destroy = reference::stream_destroy,
       .stream_synchronize = reference::stream_synchronize,

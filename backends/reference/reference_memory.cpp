@@ -8,7 +8,6 @@
 
 #include <utility>
 
-
 namespace abyssal::reference {
 
 namespace {
@@ -54,7 +53,7 @@ aby_status device_info(abk_device *device, abk_device_info *out) {
     given(device, "device_info: device");
     given(out, "device_info: out");
     const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
-    *out = {"host CPU, plain loops", "scalar", 1, pages * HostMapping::page_bytes()};
+    *out = {"host CPU, plain loops", "scalar", 1, pages * HostMapping::page_bytes(), ""};
   });
 }
 

@@ -46,7 +46,10 @@ void widen_blocks(const std::byte *data, aby_dtype format, std::int64_t first, s
 
 abk_weight_size ReferenceWeight::size_of(const abk_weight_desc &desc) {
   check_weight_desc(desc);
+  if (desc.image != nullptr)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): has no image");
   abk_weight_size size{};
+  size.held = desc.dtype;
   const auto add = [&](const void *const *pointers, std::int64_t i, std::uint64_t bytes, aby_dtype dtype) {
     size.bytes += bytes;
     if (reads_in_place(desc, pointers != nullptr ? pointers[i] : nullptr, dtype))
@@ -63,7 +66,7 @@ abk_weight_size ReferenceWeight::size_of(const abk_weight_desc &desc) {
 ReferenceWeight::ReferenceWeight(const abk_weight_desc &desc)
     : HostWeight(desc), dtype_(desc.dtype), scale_dtype_(desc.scale_dtype), block_n_(desc.block_n),
       block_k_(desc.block_k) {
-  check_weight_desc(desc);
+  size_of(desc); // checks it
   check_weight_data(desc);
   const auto keep = [&](const void *data, std::uint64_t bytes, aby_dtype dtype) {
     const auto *from = static_cast<const std::byte *>(data);
@@ -74,7 +77,7 @@ ReferenceWeight::ReferenceWeight(const abk_weight_desc &desc)
   };
   for (std::int64_t i = 0; i < desc.count; ++i) {
     Matrix matrix;
-    matrix.data = keep(desc.data[i], matrix_bytes(desc), desc.dtype);
+    matrix.data = keep(take_matrix(desc, i), matrix_bytes(desc), desc.dtype);
     if (desc.dtype == ABY_DTYPE_F8_E4M3)
       matrix.scales = keep(desc.scales[i], scale_bytes(desc), desc.scale_dtype);
     matrices_.push_back(matrix);

@@ -17,20 +17,20 @@ namespace {
 
 constexpr std::int64_t kBlock = 128;
 
-// One row of activations, quantised as documented.
+// One row of activations, quantised as documented: x = scale * quant, of which `steps` are on either side of zero.
 struct QuantRow {
   std::vector<int> quants;
   std::vector<float> scale; // per block
 };
 
-QuantRow quantised(const Values &x, std::size_t first, std::int64_t k) {
+QuantRow quantised(const Values &x, std::size_t first, std::int64_t k, float steps = 127.0f) {
   QuantRow row;
   for (std::int64_t i = 0; i < k; i += kBlock) {
     float most = 0;
     for (std::int64_t j = i; j < std::min(k, i + kBlock); ++j)
       most = std::max(most, std::fabs(static_cast<float>(x[first + static_cast<std::size_t>(j)])));
-    row.scale.push_back(most / 127.0f);
-    const float inverse = most > 0 ? 127.0f / most : 0.0f;
+    row.scale.push_back(most / steps);
+    const float inverse = most > 0 ? steps / most : 0.0f;
     for (std::int64_t j = i; j < std::min(k, i + kBlock); ++j) {
       const float scaled = static_cast<float>(x[first + static_cast<std::size_t>(j)]) * inverse;
       row.quants.push_back(static_cast<int>(std::nearbyint(scaled)));
@@ -81,12 +81,32 @@ float packed_dot(const QuantRow &x, const WeightRow &w, std::int64_t k, BlockGro
   return out;
 }
 
+// A row of 16 bits as two of 8: 254 high + low.
+std::array<QuantRow, 2> split(const QuantRow &row) {
+  QuantRow high, low;
+  for (const int q : row.quants) {
+    high.quants.push_back(static_cast<int>(std::nearbyint(static_cast<float>(q) * (1.0f / 254.0f))));
+    low.quants.push_back(q - 254 * high.quants.back());
+    CHECK(std::max(std::abs(high.quants.back()), std::abs(low.quants.back())) <= 127);
+  }
+  for (const float scale : row.scale) {
+    high.scale.push_back(scale * 254.0f);
+    low.scale.push_back(scale);
+  }
+  return {high, low};
+}
+
 Values packed_linear(const Values &x, std::int64_t rows, const WeightData &w) {
   Values out;
+  const bool wide = w.compute == ABY_DTYPE_I16;
   for (std::int64_t r = 0; r < rows; ++r) {
-    const QuantRow row = quantised(x, static_cast<std::size_t>(r * w.k), w.k);
-    for (std::int64_t n = 0; n < w.n; ++n)
-      out.push_back(packed_dot(row, weight_row(w, 0, n), w.k, block_groups(w.dtype)));
+    const QuantRow row = quantised(x, static_cast<std::size_t>(r * w.k), w.k, wide ? 254.0f * 127.0f + 126.0f : 127.0f);
+    const std::array<QuantRow, 2> parts = split(row);
+    for (std::int64_t n = 0; n < w.n; ++n) {
+      const WeightRow weights = weight_row(w, 0, n);
+      const auto dot = [&](const QuantRow &part) { return packed_dot(part, weights, w.k, block_groups(w.dtype)); };
+      out.push_back(wide ? dot(parts[0]) + dot(parts[1]) : dot(row));
+    }
   }
   return out;
 }
@@ -98,34 +118,42 @@ Values linear(OpDevice &device, const Values &x, std::int64_t rows, const Weight
   return device.download(args.out, rows);
 }
 
-WeightLike int8_like(aby_dtype format) {
-  return {
-      format, ABY_DTYPE_I8, ABY_DTYPE_F32, 0, 0, format % 2 == 0, static_cast<std::size_t>(format % 3 == 0 ? 1 : 0)};
+WeightLike int8_like(aby_dtype format, aby_dtype compute = ABY_DTYPE_I8) {
+  return {format, compute, ABY_DTYPE_F32, 0, 0, format % 2 == 0, static_cast<std::size_t>(format % 3 == 0 ? 1 : 0)};
 }
 
 const abk_backend *cpu() { return backends().back(); }
 
 } // namespace
 
+namespace {
+
+void check_bits(aby_dtype format, aby_dtype compute, std::int64_t n, std::int64_t k) {
+  Random random(static_cast<unsigned>(k + n));
+  const WeightData w = random_matrix(random, n, k, 1, int8_like(format, compute));
+  const std::int64_t most = 26;
+  Values x = random_values(random, most * k);
+  std::fill_n(x.begin(), std::min<std::int64_t>(k, kBlock), 0.0); // a block of zeros
+  for (std::size_t i = static_cast<std::size_t>(k); i < static_cast<std::size_t>(2 * k); ++i)
+    x[i] *= 1e-30; // and small ones
+  const Values want = packed_linear(x, most, w);
+  OpDevice device(cpu());
+  for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 26}) {
+    INFO(concat(dtype_name(format), " ", dtype_name(compute), " n ", n, " k ", k, " rows ", rows));
+    const Values got = linear(device, Values(x.begin(), x.begin() + rows * k), rows, w);
+    CHECK(got == Values(want.begin(), want.begin() + rows * n));
+  }
+}
+
+} // namespace
+
 TEST_CASE("packed products give the documented bits for every format, shape and number of rows") {
   for (aby_dtype format = ABY_DTYPE_Q4_0; format <= ABY_DTYPE_MXFP4; ++format) {
     const std::int64_t block = dtype_block(format).elements;
-    for (const std::int64_t k : {block, 3 * block, std::int64_t{1280}}) {
-      for (const std::int64_t n : {1, 16, 33}) {
-        Random random(static_cast<unsigned>(k + n));
-        const WeightData w = random_matrix(random, n, k, 1, int8_like(format));
-        const std::int64_t most = 26;
-        Values x = random_values(random, most * k);
-        std::fill_n(x.begin(), std::min<std::int64_t>(k, kBlock), 0.0); // a block of zeros
-        for (std::size_t i = static_cast<std::size_t>(k); i < static_cast<std::size_t>(2 * k); ++i)
-          x[i] *= 1e-30; // and small ones
-        const Values want = packed_linear(x, most, w);
-        OpDevice device(cpu());
-        for (const std::int64_t rows : {1, 2, 3, 4, 5, 11, 12, 13, 26}) {
-          INFO(concat(dtype_name(format), " n ", n, " k ", k, " rows ", rows));
-          const Values got = linear(device, Values(x.begin(), x.begin() + rows * k), rows, w);
-          CHECK(got == Values(want.begin(), want.begin() + rows * n));
-        }
+    for (const aby_dtype compute : {ABY_DTYPE_I8, ABY_DTYPE_I16}) {
+      for (const std::int64_t k : {block, 3 * block, std::int64_t{1280}}) {
+        for (const std::int64_t n : {1, 16, 33})
+          check_bits(format, compute, n, k);
       }
     }
   }
@@ -133,29 +161,34 @@ TEST_CASE("packed products give the documented bits for every format, shape and 
 
 TEST_CASE("packed products are near the exact ones") {
   for (aby_dtype format = ABY_DTYPE_Q4_0; format <= ABY_DTYPE_MXFP4; ++format) {
-    Random random(7);
-    const WeightData w = random_matrix(random, 64, 1024, 1, int8_like(format));
-    const Values x = random_values(random, 9 * 1024);
-    const Values want = naive_linear(x, 9, w);
-    for (const abk_backend *backend : backends()) { // the others multiply in float32
-      INFO(std::string(backend->name), " ", dtype_name(format));
-      OpDevice device(backend);
-      CHECK(difference(linear(device, x, 9, w), want, backend == cpu() ? 1e-2 : 1e-6) == "");
+    for (const aby_dtype compute : {ABY_DTYPE_I8, ABY_DTYPE_I16}) {
+      Random random(7);
+      const WeightData w = random_matrix(random, 64, 1024, 1, int8_like(format, compute));
+      const Values x = random_values(random, 9 * 1024);
+      const Values want = naive_linear(x, 9, w);
+      for (const abk_backend *backend : backends()) { // the others multiply in float32
+        INFO(std::string(backend->name), " ", dtype_name(format), " ", dtype_name(compute));
+        OpDevice device(backend);
+        const double limit = backend != cpu() ? 1e-6 : compute == ABY_DTYPE_I8 ? 1e-2 : 5e-5;
+        CHECK(difference(linear(device, x, 9, w), want, limit) == "");
+      }
     }
   }
 }
 
 TEST_CASE("a NaN or infinity stays in its row of a packed product") {
-  for (const double bad : {std::nan(""), HUGE_VAL}) {
-    for (const std::int64_t rows : {3, 14}) {
-      Random random(3);
-      const WeightData w = random_matrix(random, 20, 512, 1, int8_like(ABY_DTYPE_Q4_0));
-      Values x = random_values(random, rows * 512);
-      x[512 + 300] = bad;
-      OpDevice device(cpu());
-      const Values got = linear(device, x, rows, w);
-      for (std::size_t i = 0; i < got.size(); ++i)
-        CHECK(std::isfinite(got[i]) == (i / 20 != 1));
+  for (const aby_dtype compute : {ABY_DTYPE_I8, ABY_DTYPE_I16}) {
+    for (const double bad : {std::nan(""), HUGE_VAL}) {
+      for (const std::int64_t rows : {3, 14}) {
+        Random random(3);
+        const WeightData w = random_matrix(random, 20, 512, 1, int8_like(ABY_DTYPE_Q4_0, compute));
+        Values x = random_values(random, rows * 512);
+        x[512 + 300] = bad;
+        OpDevice device(cpu());
+        const Values got = linear(device, x, rows, w);
+        for (std::size_t i = 0; i < got.size(); ++i)
+          CHECK(std::isfinite(got[i]) == (i / 20 != 1));
+      }
     }
   }
 }

@@ -218,6 +218,7 @@ const abk_backend kBackend = {
     .weight_size = weight_size,
     .weight_create = weight_create,
     .weight_destroy = weight_destroy,
+    .weight_image = nullptr,
     .stream_create = stream_create,
     .stream_destroy = stream_destroy,
     .stream_synchronize = stream_synchronize,

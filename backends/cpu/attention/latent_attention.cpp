@@ -58,8 +58,9 @@ LatentState LatentAttention::state(float *memory) const {
 QuantRows LatentAttention::quantised(Worker &worker, const CpuWeight &w) const {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const PackedKernels &kernels = device_.packed_kernels();
-  return {kernels, rows, w.packed_matrix(),
-          worker.middle.take<std::byte>(QuantRows::bytes(kernels, rows, w.packed_matrix()))};
+  const int places = w.activation_places();
+  return {kernels, rows, places, w.packed_matrix(),
+          worker.middle.take<std::byte>(QuantRows::bytes(kernels, rows, places, w.packed_matrix()))};
 }
 
 // The queries of one head: [W_uk^T q_nope | q_rope] * scale, as pairs of bfloat16 in the head's lane.
@@ -78,7 +79,7 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     for (std::int64_t i = 0; i < rows; ++i)
       quant.quantise(i, q + i * qk, nope_);
     packed_product(device_.packed_kernels(), CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant, 0, rows,
-                   worker.tile.take<float>(tile_scratch(rows)), latent, width);
+                   worker.tile.take<float>(tile_scratch(quant, rows)), latent, width);
   } else {
     for (std::int64_t i = 0; i < rows; ++i)
       std::fill_n(latent + i * width, lora_, 0.0f);
@@ -180,7 +181,7 @@ void LatentAttention::take_out(Worker &worker, std::int64_t head) {
   }
   if (halves_)
     packed_product(device_.packed_kernels(), CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant, 0, rows,
-                   worker.tile.take<float>(tile_scratch(rows)), out, v_);
+                   worker.tile.take<float>(tile_scratch(quant, rows)), out, v_);
   for (std::int64_t i = 0; i < rows; ++i)
     store_floats(kernels, out + i * v_, call_.out.row(rows_[static_cast<std::size_t>(i)].row), call_.out.dtype,
                  head * v_, v_);

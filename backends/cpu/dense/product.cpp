@@ -76,12 +76,12 @@ bool share_operand(const CpuWeight &a, const CpuWeight &b) noexcept {
     return a.packed() == b.packed() && a.compute == b.compute;
   const PackedMatrix &x = a.packed_matrix(), &y = b.packed_matrix();
   return layout_of(x.kind).group == layout_of(y.kind).group && layout_of(x.kind).bias() == layout_of(y.kind).bias() &&
-         x.zero == y.zero;
+         x.zero == y.zero && a.compute == b.compute;
 }
 
 std::int64_t operand_bytes(const CpuDevice &device, std::int64_t rows, const CpuWeight &weight) noexcept {
   if (weight.packed())
-    return QuantRows::bytes(device.packed_kernels(), rows, weight.packed_matrix());
+    return QuantRows::bytes(device.packed_kernels(), rows, weight.activation_places(), weight.packed_matrix());
   return rows * weight.k * static_cast<std::int64_t>(sizeof(float)) + 64;
 }
 
@@ -123,7 +123,8 @@ Operand make_quantised(CpuDevice &device, const HostRows &x, const CpuWeight &we
   Operand operand;
   operand.rows = x.rows;
   operand.k = x.cols;
-  operand.quant = QuantRows(device.packed_kernels(), x.rows, weight.packed_matrix(), static_cast<std::byte *>(memory));
+  operand.quant = QuantRows(device.packed_kernels(), x.rows, weight.activation_places(), weight.packed_matrix(),
+                            static_cast<std::byte *>(memory));
   device.run(operand.quant.panels(), [&](std::int64_t panel, Worker &worker) {
     const std::int64_t first = panel * operand.quant.panel_rows();
     for (std::int64_t r = first; r < std::min(x.rows, first + operand.quant.panel_rows()); ++r)
@@ -178,7 +179,7 @@ void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t
     return;
   }
   packed_product(device.packed_kernels(), w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
-                 worker.tile.take<float>(tile_scratch(x.rows)), out, ldo);
+                 worker.tile.take<float>(tile_scratch(x.quant, x.rows)), out, ldo);
 }
 
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,

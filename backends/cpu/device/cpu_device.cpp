@@ -1,5 +1,6 @@
 #include "backends/cpu/device/cpu_device.h"
 
+#include "backends/cpu/device/cpu_weight.h"
 #include "base/status.h"
 
 #include <unistd.h>
@@ -28,7 +29,7 @@ CpuDevice::CpuDevice(unsigned threads)
 abk_device_info CpuDevice::info() const noexcept {
   const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return {name_.c_str(), isa_text_.c_str(), pool_.size(), pages * page};
+  return {name_.c_str(), isa_text_.c_str(), pool_.size(), pages * page, kImageLayout};
 }
 
 } // namespace abyssal::cpu

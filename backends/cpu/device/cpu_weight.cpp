@@ -19,7 +19,7 @@ std::vector<float> widened(const void *values, aby_dtype dtype, std::int64_t cou
 // A vector's elements may lie at any address: they are copied byte by byte first.
 std::vector<float> widened_vector(const abk_weight_desc &desc) {
   std::vector<std::byte> copy(matrix_bytes(desc));
-  std::copy_n(static_cast<const std::byte *>(desc.data[0]), copy.size(), copy.data());
+  std::copy_n(take_matrix(desc, 0), copy.size(), copy.data());
   return widened(copy.data(), desc.dtype, desc.n);
 }
 
@@ -31,7 +31,7 @@ bool kept_as_bf16(const abk_weight_desc &desc) {
 
 // How a weight is packed; nothing where it is not.
 std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
-  if (desc.use != ABK_USE_MATRIX || desc.compute != ABY_DTYPE_I8)
+  if (desc.use != ABK_USE_MATRIX || (desc.compute != ABY_DTYPE_I8 && desc.compute != ABY_DTYPE_I16))
     return std::nullopt;
   auto form = packed_form(desc.dtype);
   if (form) {
@@ -46,12 +46,20 @@ std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
 abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
   check_weight_desc(desc);
   if (desc.use == ABK_USE_VECTOR)
-    return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0};
-  if (const auto form = form_of(desc))
-    return {static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count), 0};
-  if (kept_as_bf16(desc))
-    return {static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t), 0};
+    return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0, ABY_DTYPE_F32, 0, 0};
+  if (const auto form = form_of(desc)) {
+    const auto bytes = static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count);
+    return {bytes, desc.image != nullptr ? bytes : 0, desc.dtype, 1, bytes};
+  }
+  if (kept_as_bf16(desc)) {
+    const std::uint64_t bytes =
+        static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t);
+    return {bytes, desc.image != nullptr ? bytes : 0, ABY_DTYPE_BF16, 0, bytes};
+  }
+  if (desc.image != nullptr)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): has no image");
   abk_weight_size size{};
+  size.held = desc.dtype;
   for (std::int64_t i = 0; i < desc.count; ++i) {
     size.bytes += matrix_bytes(desc);
     if (reads_in_place(desc, desc.data != nullptr ? desc.data[i] : nullptr, desc.dtype))
@@ -65,6 +73,8 @@ abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
 CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeight(desc) {
   check_weight_desc(desc);
   check_weight_data(desc);
+  if (desc.image != nullptr)
+    size_of(desc); // that it may have one
   if (desc.use == ABK_USE_VECTOR) {
     vector_ = widened_vector(desc);
     return;
@@ -78,9 +88,9 @@ CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeigh
     return;
   }
   for (std::int64_t i = 0; i < desc.count; ++i) {
-    MatrixView view{desc.data[i], desc.dtype, desc.n, desc.k};
-    if (!reads_in_place(desc, desc.data[i], desc.dtype)) {
-      const auto *from = static_cast<const std::byte *>(desc.data[i]);
+    const std::byte *from = take_matrix(desc, i);
+    MatrixView view{from, desc.dtype, desc.n, desc.k};
+    if (!reads_in_place(desc, from, desc.dtype)) {
       copies_.emplace_back(from, from + matrix_bytes(desc));
       view.data = copies_.back().data();
     }
@@ -99,12 +109,16 @@ CpuWeight::CpuWeight(CpuDevice &device, const abk_weight_desc &desc) : HostWeigh
 }
 
 void CpuWeight::keep_as_bf16(CpuDevice &device, const abk_weight_desc &desc) {
+  if (desc.image != nullptr) {
+    image_ = desc.image;
+    matrices_.push_back({desc.image, ABY_DTYPE_BF16, desc.n, desc.k});
+    return;
+  }
   // Stored floats may lie at any address.
   std::vector<std::byte> aligned;
-  const void *data = desc.data[0];
+  const std::byte *data = take_matrix(desc, 0);
   if (!is_block_format(desc.dtype) && reinterpret_cast<std::uintptr_t>(data) % sizeof(float) != 0) {
-    const auto *from = static_cast<const std::byte *>(data);
-    aligned.assign(from, from + matrix_bytes(desc));
+    aligned.assign(data, data + matrix_bytes(desc));
     data = aligned.data();
   }
   const MatrixView stored{data, desc.dtype, desc.n, desc.k};
@@ -115,22 +129,32 @@ void CpuWeight::keep_as_bf16(CpuDevice &device, const abk_weight_desc &desc) {
     device.kernels().widen_row(stored, row, wide);
     device.kernels().f32_to_bf16(wide, to + row * desc.k, desc.k);
   });
+  image_ = to;
   matrices_.push_back({to, ABY_DTYPE_BF16, desc.n, desc.k});
 }
 
 void CpuWeight::pack(CpuDevice &device, const abk_weight_desc &desc, const PackedMatrix &form) {
   const std::int64_t bytes = packed_bytes(form.kind, form.n, form.k), tiles = form.tiles();
+  if (desc.image != nullptr) {
+    image_ = desc.image;
+    for (std::int64_t i = 0; i < desc.count; ++i) {
+      packed_.push_back(form);
+      packed_.back().data = static_cast<const std::byte *>(desc.image) + i * bytes;
+    }
+    return;
+  }
   packed_memory_ = HostMapping(static_cast<std::uint64_t>(bytes * desc.count));
   packed_memory_.use_large_pages();
+  image_ = packed_memory_.data();
   for (std::int64_t i = 0; i < desc.count; ++i) {
     packed_.push_back(form);
-    packed_.back().data = packed_memory_.data() + i * bytes;
+    std::byte *to = packed_memory_.data() + i * bytes;
+    packed_.back().data = to;
+    const std::byte *from = take_matrix(desc, i);
+    device.run(tiles, [&](std::int64_t tile, Worker &worker) {
+      pack_tile(desc.dtype, from, form, tile, worker.pack, to + tile * (bytes / tiles));
+    });
   }
-  device.run(tiles * desc.count, [&](std::int64_t task, Worker &worker) {
-    const std::int64_t matrix = task / tiles, tile = task % tiles;
-    pack_tile(desc.dtype, desc.data[matrix], form, tile, worker.pack,
-              packed_memory_.data() + matrix * bytes + tile * (bytes / tiles));
-  });
 }
 
 } // namespace abyssal::cpu

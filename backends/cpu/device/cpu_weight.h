@@ -15,6 +15,9 @@ namespace abyssal::cpu {
 
 class CpuDevice;
 
+// How images of weights are arranged: see packed_layout.h. Whoever changes that, or what is packed, counts up.
+constexpr const char *kImageLayout = "cpu packed 1";
+
 class CpuWeight : public HostWeight {
 public:
   CpuWeight(CpuDevice &device, const abk_weight_desc &desc);
@@ -29,6 +32,10 @@ public:
   const PackedMatrix &packed_matrix(std::int64_t index = 0) const noexcept {
     return packed_[static_cast<std::size_t>(index)];
   }
+  // What the weight can be made from again: its packed matrices one after another, or its bf16 copy; else null.
+  const void *image() const noexcept { return image_; }
+  // Places of a row of activations in products with it, where it is packed: see QuantRows.
+  int activation_places() const noexcept { return compute == ABY_DTYPE_I16 ? 2 : 1; }
   // ABK_USE_VECTOR: [n]
   const float *vector() const noexcept { return vector_.data(); }
 
@@ -38,7 +45,8 @@ private:
 
   std::vector<MatrixView> matrices_;
   std::vector<PackedMatrix> packed_;
-  HostMapping packed_memory_;
+  HostMapping packed_memory_; // empty where the packed matrices are those of an image
+  const void *image_ = nullptr;
   std::vector<std::vector<std::byte>> copies_; // of matrices that are not read in place
   std::vector<std::vector<float>> scales_;     // widened: they are few
   std::vector<float> vector_;

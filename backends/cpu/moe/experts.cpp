@@ -117,7 +117,7 @@ private:
     operand.rows = s.count;
     operand.k = operand.ld = k;
     if (w.packed())
-      operand.quant = QuantRows(device_.packed_kernels(), s.count, w.packed_matrix(), quantised);
+      operand.quant = QuantRows(device_.packed_kernels(), s.count, w.activation_places(), w.packed_matrix(), quantised);
     else if (takes_bf16(device_, w, s.count))
       operand.bf16 = reinterpret_cast<std::uint16_t *>(rows);
     else

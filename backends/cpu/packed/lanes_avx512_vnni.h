@@ -81,5 +81,17 @@ inline std::int32_t round16(const float *x, float inverse, std::int8_t *out) {
   return _mm512_reduce_add_epi32(q);
 }
 
+// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127; and their sums.
+inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low, std::int32_t &high_sum,
+                          std::int32_t &low_sum) {
+  const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
+  const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(1.0f / 254.0f)));
+  const __m512i b = _mm512_sub_epi32(q, _mm512_mullo_epi32(a, _mm512_set1_epi32(254)));
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(high), _mm512_cvtsepi32_epi8(a));
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(low), _mm512_cvtsepi32_epi8(b));
+  high_sum = _mm512_reduce_add_epi32(a);
+  low_sum = _mm512_reduce_add_epi32(b);
+}
+
 } // namespace
 } // namespace abyssal::cpu

@@ -215,40 +215,77 @@ void multiply(const WideTile &tile, const Panel &x, float *out) {
                     : multiply_any<16, false, false>(tile, x, out, rows);
 }
 
-void quantise(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
+// What the values of a unit are multiplied with to become quants, and back.
+struct UnitScale {
+  UnitScale(float most, float steps) : finite(std::isfinite(most)) {
+    const float inverse = finite && most > 0 ? steps / most : 0.0f;
+    // Tiny blocks: the inverse overflows, and their values do not matter beside any other.
+    factor = std::isfinite(inverse) ? inverse : 0.0f;
+    scale = finite ? most / steps : most - most; // NaN
+  }
+  bool finite;
+  float factor, scale;
+};
+
+// The most that 254 high + low reaches with its parts within 127 and high rounded to the nearest even: one more, and
+// high would be 127.5.
+constexpr float kSteps16 = 254.0f * 127.0f + 126.0f;
+
+// A unit's columns: in place, or padded with zeros.
+const float *whole_unit(const float *from, std::int64_t left, float *padded) {
+  if (left >= kPackedUnit)
+    return from;
+  std::fill_n(padded, kPackedUnit, 0.0f);
+  std::copy_n(from, std::max<std::int64_t>(left, 0), padded);
+  return padded;
+}
+
+// A unit's quants into place `row` of a panel. sums: of each 16.
+void put_unit(const std::int8_t *quants, const std::int32_t *sums, float scale, std::int64_t unit, int row, int group,
               std::int32_t zero, const Panel &panel) {
   const int groups = static_cast<int>(kPackedUnit) / group, parts = group / 16;
   const std::int64_t rows = panel.rows;
-  for (std::int64_t u = unit0; u < unit0 + units; ++u) {
-    alignas(64) float padded[kPackedUnit];
-    const float *from = x + (u - unit0) * kPackedUnit;
-    const std::int64_t left = count - (u - unit0) * kPackedUnit;
-    if (left < kPackedUnit) {
-      std::fill_n(padded, kPackedUnit, 0.0f);
-      std::copy_n(from, std::max<std::int64_t>(left, 0), padded);
-      from = padded;
-    }
-    const float most = largest(from);
-    const bool finite = std::isfinite(most);
-    const float inverse = finite && most > 0 ? 127.0f / most : 0.0f;
-    // Tiny blocks: the inverse overflows, and their values do not matter beside any other.
-    const float factor = std::isfinite(inverse) ? inverse : 0.0f;
-    panel.scale[u * rows + row] = finite ? most / 127.0f : most - most; // NaN
-    alignas(64) std::int8_t quants[kPackedUnit];
-    for (int g = 0; g < groups; ++g) {
-      std::int32_t sum = 0;
-      for (int part = 0; part < parts; ++part) {
-        const int at = g * group + part * 16;
-        sum += finite ? round16(from + at, factor, quants + at) : (std::fill_n(quants + at, 16, std::int8_t{0}), 0);
-      }
-      const std::int64_t place = (u * groups + g) * rows + row;
-      panel.init[place] = -zero * sum;
-      if (panel.sums != nullptr)
-        panel.sums[place] = static_cast<float>(sum);
-    }
-    std::int8_t *to = panel.data + (u * kUnitVectors * rows + row) * 4;
-    for (std::int64_t v = 0; v < kUnitVectors; ++v)
-      std::memcpy(to + v * rows * 4, quants + v * 4, 4);
+  panel.scale[unit * rows + row] = scale;
+  for (int g = 0; g < groups; ++g) {
+    std::int32_t sum = 0;
+    for (int part = 0; part < parts; ++part)
+      sum += sums[g * parts + part];
+    const std::int64_t place = (unit * groups + g) * rows + row;
+    panel.init[place] = -zero * sum;
+    if (panel.sums != nullptr)
+      panel.sums[place] = static_cast<float>(sum);
+  }
+  std::int8_t *to = panel.data + (unit * kUnitVectors * rows + row) * 4;
+  for (std::int64_t v = 0; v < kUnitVectors; ++v)
+    std::memcpy(to + v * rows * 4, quants + v * 4, 4);
+}
+
+void quantise(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
+              std::int32_t zero, const Panel &panel) {
+  alignas(64) float padded[kPackedUnit];
+  for (std::int64_t i = 0; i < units; ++i) {
+    const float *from = whole_unit(x + i * kPackedUnit, count - i * kPackedUnit, padded);
+    const UnitScale unit(largest(from), 127.0f);
+    alignas(64) std::int8_t quants[kPackedUnit] = {};
+    std::int32_t sums[kPackedUnit / 16] = {};
+    for (int part = 0; unit.finite && part < kPackedUnit / 16; ++part)
+      sums[part] = round16(from + part * 16, unit.factor, quants + part * 16);
+    put_unit(quants, sums, unit.scale, unit0 + i, row, group, zero, panel);
+  }
+}
+
+void quantise16(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
+                std::int32_t zero, const Panel &panel) {
+  alignas(64) float padded[kPackedUnit];
+  for (std::int64_t i = 0; i < units; ++i) {
+    const float *from = whole_unit(x + i * kPackedUnit, count - i * kPackedUnit, padded);
+    const UnitScale unit(largest(from), kSteps16);
+    alignas(64) std::int8_t high[kPackedUnit] = {}, low[kPackedUnit] = {};
+    std::int32_t high_sums[kPackedUnit / 16] = {}, low_sums[kPackedUnit / 16] = {};
+    for (int part = 0; unit.finite && part < kPackedUnit / 16; ++part)
+      round16_split(from + part * 16, unit.factor, high + part * 16, low + part * 16, high_sums[part], low_sums[part]);
+    put_unit(high, high_sums, unit.scale * 254.0f, unit0 + i, row, group, zero, panel);
+    put_unit(low, low_sums, unit.scale, unit0 + i, row + 1, group, zero, panel);
   }
 }
 
@@ -302,7 +339,7 @@ void widen(const PackedMatrix &w, std::int64_t tile, const WideTile &to) {
   }
 }
 
-constexpr PackedKernels kPackedKernels = {kPanelRows, kDirectRows, quantise, direct, widen, multiply};
+constexpr PackedKernels kPackedKernels = {kPanelRows, kDirectRows, quantise, quantise16, direct, widen, multiply};
 
 } // namespace
 } // namespace abyssal::cpu

@@ -6,6 +6,9 @@
 //   block = sum over groups, in order: fma(float(I), weight scale, block), then fma(bias, float(sum of q), block)
 //   out   = sum over blocks, in order: fma(block, activation scale, out)
 //
+// Activations of 16 bits are two rows of 8: x = s (254 a + b), a with scale 254 s and b with scale s, and their two
+// results are added last. The kernels do not know them but for the one that makes them.
+//
 // Every kernel here keeps to this order, so that an output has the same bits whatever the number of rows beside it, the
 // thread that made it and the instruction set.
 #pragma once
@@ -43,6 +46,9 @@ struct PackedKernels {
   // first `count` exist. group, zero: of the weights to be multiplied with. A NaN or infinity makes its block NaN.
   void (*quantise)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
                    std::int32_t zero, const Panel &panel);
+  // The same in 16 bits, into places `row` and `row` + 1.
+  void (*quantise16)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
+                     std::int32_t zero, const Panel &panel);
   // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows.
   void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out);
   // Units [to.unit0, + to.units) of a tile.

@@ -21,20 +21,21 @@ struct PanelBytes {
 
 } // namespace
 
-std::int64_t QuantRows::bytes(const PackedKernels &kernels, std::int64_t rows, const PackedMatrix &form) noexcept {
+std::int64_t QuantRows::bytes(const PackedKernels &kernels, std::int64_t rows, int places,
+                              const PackedMatrix &form) noexcept {
   const PackedLayout layout = layout_of(form.kind);
   const PanelBytes full(kernels.panel_rows, form.units(), layout.group, layout.bias());
-  return (rows + kernels.panel_rows - 1) / kernels.panel_rows * full.all();
+  return (rows * places + kernels.panel_rows - 1) / kernels.panel_rows * full.all();
 }
 
-QuantRows::QuantRows(const PackedKernels &kernels, std::int64_t rows, const PackedMatrix &form,
+QuantRows::QuantRows(const PackedKernels &kernels, std::int64_t rows, int places, const PackedMatrix &form,
                      std::byte *memory) noexcept
-    : kernels_(&kernels), rows_(rows), panel_rows_(kernels.panel_rows), units_(form.units()),
+    : kernels_(&kernels), rows_(rows), panel_rows_(kernels.panel_rows / places), units_(form.units()), places_(places),
       group_(layout_of(form.kind).group), bias_(layout_of(form.kind).bias()), zero_(form.zero), memory_(memory) {}
 
 Panel QuantRows::panel(std::int64_t index) const noexcept {
-  const std::int64_t rows = std::min(panel_rows_, rows_ - index * panel_rows_);
-  std::byte *at = memory_ + index * PanelBytes(panel_rows_, units_, group_, bias_).all();
+  const std::int64_t rows = std::min(panel_rows_, rows_ - index * panel_rows_) * places_;
+  std::byte *at = memory_ + index * PanelBytes(panel_rows_ * places_, units_, group_, bias_).all();
   const PanelBytes bytes(rows, units_, group_, bias_);
   Panel panel;
   panel.rows = static_cast<int>(rows);
@@ -48,14 +49,15 @@ Panel QuantRows::panel(std::int64_t index) const noexcept {
 }
 
 void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0) const noexcept {
-  kernels_->quantise(x, count, unit0, (count + kPackedUnit - 1) / kPackedUnit, static_cast<int>(row % panel_rows_),
-                     group_, zero_, panel(row / panel_rows_));
+  const auto kernel = places_ == 2 ? kernels_->quantise16 : kernels_->quantise;
+  kernel(x, count, unit0, (count + kPackedUnit - 1) / kPackedUnit, static_cast<int>(row % panel_rows_) * places_,
+         group_, zero_, panel(row / panel_rows_));
 }
 
-std::int64_t tile_scratch(std::int64_t rows) noexcept {
+std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept {
   constexpr std::int64_t kWideFloats =
       kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
-  return rows * kPackedTile + kWideFloats;
+  return rows * x.places() * kPackedTile + kWideFloats;
 }
 
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
@@ -63,13 +65,14 @@ void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::in
                     std::int64_t ldo) {
   const PackedLayout layout = layout_of(w.kind);
   const std::int64_t panel0 = first / x.panel_rows(), panels = (rows + x.panel_rows() - 1) / x.panel_rows();
-  const bool direct = rows <= kernels.direct_rows && rows == x.rows();
-  float *total = scratch; // [rows, 16]
+  const std::int64_t places = rows * x.places(), panel_floats = x.panel_rows() * x.places() * kPackedTile;
+  const bool direct = places <= kernels.direct_rows && rows == x.rows();
+  float *total = scratch; // [places, 16]
   WideTile wide;
   wide.group = layout.group;
   wide.bias = layout.bias();
   wide.small = small_quants(w.kind);
-  wide.scale = total + rows * kPackedTile;
+  wide.scale = total + places * kPackedTile;
   wide.biases = wide.scale + kWideUnits * layout.groups() * kPackedTile;
   wide.quants = reinterpret_cast<std::uint8_t *>(wide.biases + kWideUnits * layout.groups() * kPackedTile);
   for (std::int64_t i = 0; i < count; i += kPackedTile) {
@@ -77,17 +80,21 @@ void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::in
     if (direct) {
       kernels.direct(w, tile, x.panel(panel0), total);
     } else {
-      std::fill_n(total, rows * kPackedTile, 0.0f);
+      std::fill_n(total, places * kPackedTile, 0.0f);
       for (wide.unit0 = 0; wide.unit0 < w.units(); wide.unit0 += kWideUnits) {
         wide.units = std::min(kWideUnits, w.units() - wide.unit0);
         kernels.widen(w, tile, wide);
         for (std::int64_t p = 0; p < panels; ++p)
-          kernels.multiply(wide, x.panel(panel0 + p), total + p * x.panel_rows() * kPackedTile);
+          kernels.multiply(wide, x.panel(panel0 + p), total + p * panel_floats);
       }
     }
     const std::int64_t columns = std::min(kPackedTile, count - i);
-    for (std::int64_t r = 0; r < rows; ++r)
-      std::copy_n(total + r * kPackedTile, columns, out + r * ldo + i);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float *from = total + r * x.places() * kPackedTile;
+      std::copy_n(from, columns, out + r * ldo + i);
+      for (std::int64_t c = 0; x.places() == 2 && c < columns; ++c)
+        out[r * ldo + i + c] += from[kPackedTile + c];
+    }
   }
 }
 
