@@ -87,8 +87,7 @@ TEST_CASE("matrices of every plain type are rounded from their exact values") {
   arrays.add("other", ABY_DTYPE_F32, 20, 64, x);
   for (const aby_dtype format : {ABY_DTYPE_Q8_0, ABY_DTYPE_Q4_0}) {
     QuantiseList list;
-    list.format = format;
-    list.matrices = {"f32", "f16", "bf16"};
+    list.matrices = {{"f32", format}, {"f16", format}, {"bf16", format}};
     const auto source = quantise_source(arrays.source(), list);
     const TensorView &view = *source->find("bf16");
     CHECK(view.dtype == format);
@@ -122,7 +121,7 @@ TEST_CASE("fp8 is rounded with its block scales, edge blocks included") {
     x.push_back(f8_e4m3_to_float(stored[static_cast<std::size_t>(i)]) *
                 scales[static_cast<std::size_t>(i / k / 4 * columns + i % k / 64)]);
   QuantiseList list;
-  list.matrices = {"w"};
+  list.matrices = {{"w", ABY_DTYPE_Q8_0}};
   list.scale_n = 4;
   list.scale_k = 64;
   const auto source = quantise_source(arrays.source(), list);
@@ -135,7 +134,7 @@ TEST_CASE("large matrices give the same bytes for any number of threads") {
   Arrays arrays;
   arrays.add("w", ABY_DTYPE_F32, 600, 512, x);
   QuantiseList list;
-  list.matrices = {"w"};
+  list.matrices = {{"w", ABY_DTYPE_Q8_0}};
   list.threads = 3;
   CHECK(quantise_source(arrays.source(), list)->make("w") == rounded(ABY_DTYPE_Q8_0, x));
 }
@@ -146,7 +145,7 @@ TEST_CASE("kv_b_proj is rounded in halves, and joined from them") {
   Arrays arrays;
   arrays.add("l.self_attn.kv_b_proj.weight", ABY_DTYPE_F32, heads * (nope + v), lora, x);
   QuantiseList list;
-  list.kv_b["l.self_attn.kv_b_proj.weight"] = {heads, nope, v, lora};
+  list.kv_b["l.self_attn.kv_b_proj.weight"] = {ABY_DTYPE_Q8_0, heads, nope, v, lora};
   const auto source = quantise_source(arrays.source(), list);
   const auto joined = source->make("l.self_attn.kv_b_proj.weight");
   REQUIRE(source->find("l.self_attn.kv_b_proj.weight")->dtype == ABY_DTYPE_F32);
