@@ -179,6 +179,10 @@ public:
     return plan;
   }
 
+  static void quantize(const std::string &path, const std::string &out_path, const aby_model_options &options) {
+    check(aby_model_quantize(path.c_str(), out_path.c_str(), &options));
+  }
+
   void update(const std::vector<const aby_tensor *> &tensors) {
     check(aby_model_update(handle_.get().get(), tensors.data(), tensors.size()));
   }

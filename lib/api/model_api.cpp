@@ -1,7 +1,10 @@
 #include "api/boundary.h"
 #include "api/handles.h"
 
+#include "engine/quantise_checkpoint.h"
 #include "weights/memory_source.h"
+
+#include <map>
 
 using namespace abyssal;
 using namespace abyssal::api;
@@ -21,17 +24,38 @@ aby_dtype check_float(aby_dtype dtype, const char *name) {
   return dtype;
 }
 
+aby_dtype check_activations(aby_dtype dtype) {
+  if (dtype != ABY_DTYPE_I8 && dtype != ABY_DTYPE_I16 && dtype != ABY_DTYPE_AUTO && dtype != ABY_DTYPE_F32 &&
+      dtype != ABY_DTYPE_BF16)
+    fail(ABY_ERROR_UNSUPPORTED, "activations is ", dtype_name(dtype), "; expected f32, bf16, i8 or i16");
+  return dtype;
+}
+
+aby_weights check_weights(aby_weights weights) {
+  if (weights < ABY_WEIGHTS_STORED || weights > ABY_WEIGHTS_INT4)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "weights is ", weights, "; expected ABY_WEIGHTS_STORED, _INT8 or _INT4");
+  return weights;
+}
+
 ModelOptions model_options(const aby_model_options *raw_options) {
   const auto given = read_struct(raw_options, default_model_options(), "aby_model_options");
   ModelOptions options;
   if (given.device != nullptr)
     options.device = given.device->device;
   options.device_options = {given.backend != nullptr ? given.backend : "", 0, given.threads};
-  options.activations = check_float(given.activations, "activations");
+  options.activations = check_activations(given.activations);
+  options.weights = check_weights(given.weights);
   options.cache_dtype = check_float(given.cache_dtype, "cache_dtype");
   options.cache_tokens = given.cache_tokens;
   options.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;
   options.mtp = given.mtp != 0;
+  if (given.packed_cache != nullptr)
+    options.packed_cache.folder = given.packed_cache;
+  options.packed_cache.check = given.packed_cache_check != 0;
+  if (given.warning != nullptr)
+    options.packed_cache.warning = [warning = given.warning, context = given.warning_context](const std::string &text) {
+      warning(context, text.c_str());
+    };
   options.tokenizer = given.tokenizer != nullptr ? given.tokenizer : "";
   if (given.progress != nullptr)
     options.progress = [progress = given.progress,
@@ -65,9 +89,22 @@ std::string type_names(const std::set<aby_dtype> &dtypes) {
   return names;
 }
 
+// "bf16 as q8_0: 123; bf16: 45"
+std::string weight_forms_text(const std::map<WeightForm, std::uint64_t> &forms) {
+  std::string text;
+  for (const auto &[form, elements] : forms) {
+    text += (text.empty() ? "" : "; ") + std::string(dtype_name(form.stored));
+    if (form.held != form.stored)
+      text += std::string(" as ") + dtype_name(form.held);
+    text += (form.packed ? " packed: " : ": ") + std::to_string(elements);
+  }
+  return text;
+}
+
 aby_model *make_handle(std::shared_ptr<LoadedModel> model) {
   auto handle = std::make_unique<aby_model>();
   handle->weight_types = type_names(model->plan().totals.dtypes);
+  handle->weight_forms = weight_forms_text(model->plan().totals.forms);
   handle->model = std::move(model);
   return handle.release();
 }
@@ -101,6 +138,9 @@ aby_model_info info_struct(const aby_model &handle) {
   info.reasons = text.tokenizer && text.tokenizer->token_id("<think>") && text.tokenizer->token_id("</think>") ? 1 : 0;
   info.activations = model.activations();
   info.cache_dtype = model.cache().dtype();
+  info.arithmetic = model.arithmetic().quantised;
+  info.packed_cache = model.from_packed_cache() ? 1 : 0;
+  info.weight_forms = handle.weight_forms.c_str();
   const ModelPlan &plan = model.plan();
   info.parameters = plan.totals.parameters;
   info.active_parameters = plan.active_parameters;
@@ -160,6 +200,14 @@ aby_status aby_model_update(aby_model *model, const aby_tensor *const *tensors, 
     if (count > 0)
       require(tensors, "tensors");
     model->model->update(make_memory_source(tensors, count));
+  });
+}
+
+aby_status aby_model_quantize(const char *path, const char *out_path, const aby_model_options *options) {
+  return guard([&] {
+    require(path, "path");
+    require(out_path, "out_path");
+    quantise_checkpoint(path, out_path, model_options(options));
   });
 }
 

@@ -4,9 +4,11 @@
 #include "base/status.h"
 #include "model/gguf_config.h"
 #include "weights/gguf_source.h"
+#include "weights/joined_source.h"
 #include "weights/safetensors.h"
 
 #include <filesystem>
+#include <limits>
 
 namespace abyssal {
 
@@ -20,10 +22,11 @@ Checkpoint open_folder(const std::string &folder) {
   checkpoint.path = folder;
   const std::string file = (base / "config.json").string();
   checkpoint.config = parse_config(read_text_file(file), file);
+  checkpoint.identity = MappedFile::open(file)->identity(std::numeric_limits<std::size_t>::max()) + "\n";
   const std::string generation = (base / "generation_config.json").string();
   if (fs::exists(generation))
     parse_generation_config(checkpoint.config, read_text_file(generation), generation);
-  checkpoint.source = open_safetensors_folder(folder);
+  checkpoint.source = join_halves(open_safetensors_folder(folder));
   return checkpoint;
 }
 

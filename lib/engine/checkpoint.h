@@ -15,6 +15,7 @@ struct Checkpoint {
   std::string path; // of the folder, or of the GGUF file
   ModelConfig config;
   std::shared_ptr<const TensorSource> source;
+  std::string identity;                  // what tells the config from another one; "" where the source's identity does
   std::shared_ptr<const GgufModel> gguf; // null for a folder with config.json
 };
 

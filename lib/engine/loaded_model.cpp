@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "engine/checkpoint.h"
+#include "model/quantisable.h"
 #include "weights/memory_source.h"
 
 #include <algorithm>
@@ -20,7 +21,20 @@ DevicePtr device_of(const ModelOptions &options) {
 
 // Type of rows of activations.
 aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
-  return options.activations == ABY_DTYPE_AUTO ? ABY_DTYPE_F32 : options.activations;
+  return options.activations == ABY_DTYPE_BF16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
+}
+
+// Weights that are rounded to 8 bits are near enough to the stored ones that activations of 8 bits would be most of the
+// error.
+Arithmetic arithmetic_of(const ModelOptions &options) noexcept {
+  switch (options.activations) {
+  case ABY_DTYPE_F32:
+  case ABY_DTYPE_I8:
+  case ABY_DTYPE_I16:
+    return {ABY_DTYPE_F32, options.activations};
+  default:
+    return {row_dtype_of(options), options.weights == ABY_WEIGHTS_INT8 ? ABY_DTYPE_I16 : ABY_DTYPE_I8};
+  }
 }
 
 // The options with the cache's type settled: left open, quantised weights, whose products round activations anyway,
@@ -28,15 +42,31 @@ aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
 ModelOptions settled(ModelOptions options, const TensorSource &source) {
   if (options.cache_dtype != ABY_DTYPE_AUTO)
     return options;
-  const auto quantised = [&](const std::string &name) {
-    const auto dtypes = source.stored(name).dtypes;
-    return std::any_of(dtypes.begin(), dtypes.end(), is_block_format);
-  };
   const auto names = source.names();
-  const bool rounds = options.activations == ABY_DTYPE_AUTO && std::any_of(names.begin(), names.end(), quantised);
+  const bool rounds =
+      options.activations != ABY_DTYPE_F32 &&
+      (options.weights != ABY_WEIGHTS_STORED ||
+       std::any_of(names.begin(), names.end(), [&](const auto &name) { return source.stored(name).quantised(); }));
   options.cache_dtype = rounds ? ABY_DTYPE_BF16 : row_dtype_of(options);
   return options;
 }
+
+// Null where no cache is asked for, or the device has no images of weights.
+std::unique_ptr<PackedCache> packed_cache_of(const Checkpoint &checkpoint, const ModelOptions &options,
+                                             const Device &device) {
+  const std::string layout = device.info().layout;
+  if (!options.packed_cache.folder || layout.empty())
+    return nullptr;
+  constexpr const char *kWeights[] = {"stored", "int8", "int4"};
+  PackedKey key;
+  key.checkpoint = checkpoint.path;
+  key.variant = concat(kWeights[options.weights], options.mtp ? ".mtp" : "");
+  key.identity = concat("abyssal ", ABY_VERSION_MAJOR, ".", ABY_VERSION_MINOR, ".", ABY_VERSION_PATCH, ", ", layout,
+                        ", ", key.variant, "\n", checkpoint.identity, checkpoint.source->identity());
+  return std::make_unique<PackedCache>(options.packed_cache, std::move(key));
+}
+
+unsigned threads_of(const Device &device) { return std::max(device.info().threads, 1u); }
 
 std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options) {
   const auto context = static_cast<std::uint64_t>(config.max_position_embeddings);
@@ -53,7 +83,8 @@ void report(const ModelOptions &options, aby_stage stage, std::uint64_t done, st
 
 ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const DevicePtr &device,
                     const ModelOptions &options, const Workspace &workspace) {
-  WeightReader reader(device, source, options.activations, config.fp8.block_n, config.fp8.block_k, config.fp8.enabled);
+  WeightReader reader(device, source, arithmetic_of(options), config.fp8.block_n, config.fp8.block_k,
+                      config.fp8.enabled);
   visit_weights(config, options.mtp, reader);
   ModelPlan plan;
   plan.totals = reader.totals();
@@ -83,7 +114,8 @@ ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &given, 
   const ModelOptions options = settled(given, *checkpoint.source);
   const DevicePtr device = device_of(options);
   config_out = checkpoint.config;
-  return make_plan(config_out, *checkpoint.source, device, options, make_workspace(device, config_out, options));
+  const auto source = quantised_source(checkpoint.source, config_out, options.mtp, options.weights, 1);
+  return make_plan(config_out, *source, device, options, make_workspace(device, config_out, options));
 }
 
 std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const ModelOptions &given) {
@@ -92,9 +124,11 @@ std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const Mo
   const ModelOptions options = settled(given, *checkpoint.source);
   TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer, true);
   report(options, ABY_STAGE_READ, 1, 1);
+  DevicePtr device = device_of(options);
+  auto cache = packed_cache_of(checkpoint, options, *device);
   std::shared_ptr<LoadedModel> model(new LoadedModel(std::move(checkpoint.config), std::move(checkpoint.source),
-                                                     options, device_of(options), std::move(text)));
-  model->load(options);
+                                                     options, std::move(device), std::move(text)));
+  model->load(options, std::move(cache));
   return model;
 }
 
@@ -110,27 +144,37 @@ std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config
   report(options, ABY_STAGE_READ, 1, 1);
   std::shared_ptr<LoadedModel> model(
       new LoadedModel(std::move(config), std::move(source), options, device_of(options), std::move(text)));
-  model->load(options);
+  model->load(options, nullptr);
   return model;
 }
 
 LoadedModel::LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
                          DevicePtr device, TextParts text)
     : config_(std::move(config)), source_(std::move(source)), device_(std::move(device)), text_(std::move(text)),
-      mtp_(options.mtp), absorb_below_(options.absorb_below), arithmetic_(options.activations), rope_(config_),
-      workspace_(make_workspace(device_, config_, options)),
+      mtp_(options.mtp), absorb_below_(options.absorb_below), arithmetic_(arithmetic_of(options)),
+      quantised_(options.weights), rope_(config_), workspace_(make_workspace(device_, config_, options)),
       cache_(device_, config_, options.cache_dtype,
              static_cast<std::int32_t>(cache_tokens_of(config_, options) / ABK_BLOCK_TOKENS), options.mtp) {}
 
-void LoadedModel::load(const ModelOptions &options) {
-  plan_ = make_plan(config_, *source_, device_, options, workspace_);
+void LoadedModel::load(const ModelOptions &options, std::unique_ptr<PackedCache> cache) {
+  const auto source = prepared(source_);
+  plan_ = make_plan(config_, *source, device_, options, workspace_);
   const std::uint64_t total = plan_.totals.file_bytes;
   report(options, ABY_STAGE_WEIGHTS, 0, total);
-  WeightLoader loader(device_, *source_, options.activations, config_.fp8.block_n, config_.fp8.block_k,
-                      config_.fp8.enabled,
+  WeightLoader loader(device_, *source, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled,
                       [&](std::uint64_t done) { report(options, ABY_STAGE_WEIGHTS, done, total); });
+  loader.use_images(cache.get());
   weights_ = visit_weights(config_, mtp_, loader);
   weight_map_ = std::move(loader.loaded());
+  if (cache == nullptr)
+    return;
+  cache->finish();
+  images_ = cache->file();
+  plan_.totals.mapped_bytes += loader.image_bytes();
+}
+
+std::shared_ptr<const TensorSource> LoadedModel::prepared(const std::shared_ptr<const TensorSource> &source) const {
+  return quantised_source(source, config_, mtp_, quantised_, threads_of(*device_));
 }
 
 void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements) {
@@ -143,8 +187,8 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
       fail(ABY_ERROR_NOT_FOUND, "tensor ", name, ": the model has none of that name");
     changed.insert(std::move(name));
   }
-  const auto source = overlay(source_, replacements);
-  WeightLoader loader(device_, *source, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled, {},
+  const auto source = overlay(source_, replacements), held = prepared(source);
+  WeightLoader loader(device_, *held, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled, {},
                       weight_map_, std::move(changed));
   ModelWeights weights = visit_weights(config_, mtp_, loader);
   weights_ = std::move(weights);

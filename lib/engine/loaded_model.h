@@ -1,6 +1,7 @@
 // A model ready to run: config, prepared weights, text, and the cache that its sequences share.
 #pragma once
 
+#include "engine/packed_cache.h"
 #include "engine/paged_cache.h"
 #include "engine/text_parts.h"
 #include "model/forward.h"
@@ -17,11 +18,13 @@ namespace abyssal {
 struct ModelOptions {
   DevicePtr device; // null: opened from device_options
   DeviceOptions device_options;
-  aby_dtype activations = ABY_DTYPE_AUTO; // F32 and BF16 too; see abyssal.h
+  aby_dtype activations = ABY_DTYPE_AUTO; // F32, BF16, I8 and I16 too; see abyssal.h
+  aby_weights weights = ABY_WEIGHTS_STORED;
   aby_dtype cache_dtype = ABY_DTYPE_AUTO;
   std::uint64_t cache_tokens = 0;
   std::uint32_t absorb_below = 128;
   bool mtp = false;
+  PackedCacheOptions packed_cache;
   std::string tokenizer; // folder, or "" for the checkpoint's own
   std::function<bool(aby_stage stage, std::uint64_t done, std::uint64_t total)> progress; // false cancels; may be empty
 };
@@ -53,6 +56,8 @@ public:
   PagedCache &cache() noexcept { return cache_; }
   Workspace &workspace() noexcept { return workspace_; } // under the device's queue mutex
   aby_dtype activations() const noexcept { return workspace_.activations(); }
+  bool from_packed_cache() const noexcept { return images_ != nullptr; }
+  const Arithmetic &arithmetic() const noexcept { return arithmetic_; }
   bool mtp() const noexcept { return mtp_; }
   ForwardModel forward_model() const noexcept;
 
@@ -64,19 +69,24 @@ public:
 private:
   LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
               DevicePtr device, TextParts text);
-  void load(const ModelOptions &options);
+  // cache: null for none.
+  void load(const ModelOptions &options, std::unique_ptr<PackedCache> cache);
+  // The source as the weights are made from it.
+  std::shared_ptr<const TensorSource> prepared(const std::shared_ptr<const TensorSource> &source) const;
 
   ModelConfig config_;
-  std::shared_ptr<const TensorSource> source_;
+  std::shared_ptr<const TensorSource> source_; // as stored, and replaced
   DevicePtr device_;
   TextParts text_;
   bool mtp_;
   std::uint32_t absorb_below_;
-  aby_dtype arithmetic_; // the activations asked for
+  Arithmetic arithmetic_;
+  aby_weights quantised_; // how weights are held
   Rope rope_;
   ModelPlan plan_;
   Workspace workspace_;
   PagedCache cache_;
+  std::shared_ptr<const PackedFile> images_; // that weights lie in; null for none
   WeightMap weight_map_;
   ModelWeights weights_;
   std::shared_mutex weights_mutex_;

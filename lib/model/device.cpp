@@ -10,8 +10,8 @@ std::shared_ptr<Device> Device::open(const DeviceOptions &options) {
   std::uint32_t count = 0;
   device->check(api.device_count(&count), "device_count");
   if (options.index >= count)
-    fail(ABY_ERROR_NOT_FOUND, "backend ", api.name, " has ", count, " device(s) on this machine; device ", options.index,
-         " does not exist");
+    fail(ABY_ERROR_NOT_FOUND, "backend ", api.name, " has ", count, " device(s) on this machine; device ",
+         options.index, " does not exist");
   const abk_device_options raw_options{options.index, options.threads};
   device->check(api.device_open(&device->device_, &raw_options), "device_open");
   device->check(api.stream_create(device->device_, &device->stream_), "stream_create");
@@ -56,6 +56,13 @@ void Buffer::swap(Buffer &other) noexcept {
 
 Weight::Weight(DevicePtr device, const abk_weight_desc &desc) : device_(std::move(device)) {
   device_->check(device_->api().weight_create(device_->handle(), &weight_, &desc), "weight_create");
+}
+
+const void *Weight::image() const {
+  const void *image = nullptr;
+  if (device_->api().weight_image != nullptr)
+    device_->check(device_->api().weight_image(weight_, &image), "weight_image");
+  return image;
 }
 
 Batch::Batch(DevicePtr device, const abk_batch_desc &desc) : device_(std::move(device)) {

@@ -78,6 +78,8 @@ public:
   Weight(const Weight &) = delete;
   Weight &operator=(const Weight &) = delete;
   const abk_weight *get() const noexcept { return weight_; }
+  // Its image; null where it has none.
+  const void *image() const;
 
 private:
   DevicePtr device_;

@@ -42,7 +42,12 @@ private:
 
 // A half of kv_b_proj, head by head: what kv_b_proj holds too, so that it counts as nothing of its own.
 WeightPtr visit_heads(const ModelConfig &c, const Scope &attn, const char *name, std::int64_t n, std::int64_t k) {
-  WeightSpec spec{.use = ABK_USE_MATRIX, .names = {}, .n = n, .k = k, .repeated = true};
+  WeightSpec spec{.use = ABK_USE_MATRIX,
+                  .names = {},
+                  .n = n,
+                  .k = k,
+                  .repeated = true,
+                  .whole = attn.prefix() + "kv_b_proj.weight"};
   for (std::int32_t head = 0; head < c.num_attention_heads; ++head)
     spec.names.push_back(attn.prefix() + name + "." + std::to_string(head) + ".weight");
   return attn.take(spec);

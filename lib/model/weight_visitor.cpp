@@ -3,18 +3,11 @@
 #include "base/status.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace abyssal {
 
 namespace {
-
-// The arithmetic of products with a weight, when `activations` were asked for: AUTO leaves room for rounding them
-// only where the weight itself is quantised.
-aby_dtype compute_of(aby_dtype activations, bool quantised) noexcept {
-  if (activations != ABY_DTYPE_F32 && quantised)
-    return ABY_DTYPE_I8;
-  return activations == ABY_DTYPE_BF16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
-}
 
 std::int64_t blocks(std::int64_t size, std::int64_t block) noexcept { return (size + block - 1) / block; }
 
@@ -85,8 +78,9 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
     prepared.data.push_back(view.data);
     const TensorSource::Stored stored = source_.stored(name);
     prepared.file_bytes += stored.bytes;
+    prepared.stored = stored.dtypes.front();
     totals_.dtypes.insert(stored.dtypes.begin(), stored.dtypes.end());
-    quantised = quantised || std::any_of(stored.dtypes.begin(), stored.dtypes.end(), is_block_format);
+    quantised = quantised || stored.quantised();
     stays = stays && source_.stays_in_place(name);
     if (!scaled)
       continue;
@@ -111,7 +105,7 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   desc.block_n = scaled ? block_n_ : 0;
   desc.block_k = scaled ? block_k_ : 0;
   desc.borrowed = stays ? 1 : 0;
-  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_of(activations_, quantised);
+  desc.compute = spec.precise ? ABY_DTYPE_F32 : quantised ? arithmetic_.quantised : arithmetic_.plain;
   desc.heads = spec.heads;
   desc.qk_nope = spec.qk_nope;
   desc.v_dim = spec.v_dim;
@@ -136,31 +130,97 @@ WeightPtr WeightReader::take(const WeightSpec &spec) {
   device_->check(device_->api().weight_size(device_->handle(), &prepared.desc, &size), spec.names.front().c_str());
   totals_.weight_bytes += size.bytes;
   totals_.mapped_bytes += size.borrowed_bytes;
+  if (!spec.repeated)
+    totals_.forms[{prepared.stored, size.held, size.packed != 0}] +=
+        static_cast<std::uint64_t>(spec.n * spec.k) * spec.names.size();
   return nullptr;
 }
 
+// Halves of kv_b_proj that are made change with it.
 bool WeightLoader::touched(const WeightSpec &spec) const {
-  return std::any_of(spec.names.begin(), spec.names.end(), [&](const std::string &name) {
-    return changed_.contains(name) || changed_.contains(scale_name(name));
-  });
+  return (!spec.whole.empty() && (changed_.contains(spec.whole) || changed_.contains(scale_name(spec.whole)))) ||
+         std::any_of(spec.names.begin(), spec.names.end(), [&](const std::string &name) {
+           return changed_.contains(name) || changed_.contains(scale_name(name));
+         });
 }
 
-// Tensors that are made live only until the backend has taken them over: one weight at a time.
-WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) const {
-  std::vector<std::vector<std::byte>> made;
-  for (std::size_t i = 0; i < spec.names.size(); ++i) {
-    if (prepared.data[i] != nullptr)
-      continue;
-    made.push_back(source().make(spec.names[i]));
-    prepared.data[i] = made.back().data();
+namespace {
+
+// Gives a backend the matrices of a weight that are made, one at a time.
+class MatrixGiver {
+public:
+  MatrixGiver(const TensorSource &source, const std::vector<std::string> &names, const std::vector<const void *> &data)
+      : source_(source), names_(names), data_(data) {}
+
+  static const void *next(void *context, std::int64_t matrix) noexcept {
+    return static_cast<MatrixGiver *>(context)->give(static_cast<std::size_t>(matrix));
   }
-  auto weight = std::make_shared<const Weight>(device(), prepared.desc);
-  // What was copied need not stay in memory twice.
+  // Throws what has gone wrong within next.
+  void rethrow() const {
+    if (failure_)
+      std::rethrow_exception(failure_);
+  }
+
+private:
+  const void *give(std::size_t matrix) noexcept {
+    if (matrix > 0)
+      source_.release(names_[matrix - 1]); // the backend has taken it over
+    try {
+      made_ = {};
+      if (data_[matrix] != nullptr)
+        return data_[matrix];
+      made_ = source_.make(names_[matrix]);
+      return made_.data();
+    } catch (...) {
+      failure_ = std::current_exception();
+      return nullptr;
+    }
+  }
+
+  const TensorSource &source_;
+  const std::vector<std::string> &names_;
+  const std::vector<const void *> &data_;
+  std::vector<std::byte> made_;
+  std::exception_ptr failure_;
+};
+
+} // namespace
+
+WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) {
+  const std::string &name = spec.names.front();
   abk_weight_size size{};
-  device()->check(device()->api().weight_size(device()->handle(), &prepared.desc, &size), spec.names.front().c_str());
+  device()->check(device()->api().weight_size(device()->handle(), &prepared.desc, &size), name.c_str());
+  const bool has_image = images_ != nullptr && size.image_bytes > 0;
+  if (const std::byte *image = has_image ? images_->find(name, size.image_bytes) : nullptr) {
+    prepared.desc.data = nullptr;
+    prepared.desc.image = image;
+    image_bytes_ += size.image_bytes;
+    return std::make_shared<const Weight>(device(), prepared.desc);
+  }
+  WeightPtr weight = make(spec, prepared);
+  // What was copied need not stay in memory twice.
   for (std::size_t i = 0; size.borrowed_bytes == 0 && i < spec.names.size(); ++i)
     source().release(spec.names[i]);
+  if (has_image) {
+    if (const void *image = weight->image())
+      images_->add(name, static_cast<const std::byte *>(image), size.image_bytes);
+  }
   return weight;
+}
+
+WeightPtr WeightLoader::make(const WeightSpec &spec, Prepared &prepared) const {
+  MatrixGiver giver(source(), spec.names, prepared.data);
+  if (std::find(prepared.data.begin(), prepared.data.end(), nullptr) != prepared.data.end()) {
+    prepared.desc.data = nullptr;
+    prepared.desc.next = MatrixGiver::next;
+    prepared.desc.next_context = &giver;
+  }
+  try {
+    return std::make_shared<const Weight>(device(), prepared.desc);
+  } catch (const Error &) {
+    giver.rethrow();
+    throw;
+  }
 }
 
 WeightPtr WeightLoader::take(const WeightSpec &spec) {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "model/device.h"
+#include "model/weight_images.h"
 #include "weights/tensor_source.h"
 
+#include <compare>
 #include <functional>
 #include <map>
 #include <set>
@@ -18,11 +20,19 @@ struct WeightSpec {
   abk_weight_use use = ABK_USE_MATRIX;
   std::vector<std::string> names; // published tensor names, one per stacked matrix
   std::int64_t n = 0;
-  std::int64_t k = 1;    // 1 for vectors
-  bool precise = false;  // always multiplied in float32 (router)
-  bool outer = false;    // embedding or head: not among the active parameters
-  bool repeated = false; // what another weight holds already, in another arrangement: not counted
+  std::int64_t k = 1;     // 1 for vectors
+  bool precise = false;   // always multiplied in float32 (router)
+  bool outer = false;     // embedding or head: not among the active parameters
+  bool repeated = false;  // what another weight holds already, in another arrangement: not counted
+  std::string whole = {}; // then the name of that weight's tensor
   std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B
+};
+
+// What activations may be rounded to in products: F32 or BF16 with plain weights; F32, I8 or I16 with weights in a
+// block format.
+struct Arithmetic {
+  aby_dtype plain = ABY_DTYPE_F32;
+  aby_dtype quantised = ABY_DTYPE_I8;
 };
 
 class WeightVisitor {
@@ -36,6 +46,13 @@ public:
   virtual bool takes_halves() const = 0;
 };
 
+// How weights are held that are stored in one type.
+struct WeightForm {
+  aby_dtype stored, held;
+  bool packed; // arranged for the backend's kernels
+  auto operator<=>(const WeightForm &) const = default;
+};
+
 struct WeightTotals {
   std::uint64_t parameters = 0; // elements, block scales not counted
   std::uint64_t file_bytes = 0;
@@ -44,19 +61,20 @@ struct WeightTotals {
   std::uint64_t routed_parameters = 0; // elements of stacked experts
   std::uint64_t outer_parameters = 0;  // elements of embedding and head
   std::set<aby_dtype> dtypes;
+  std::map<WeightForm, std::uint64_t> forms; // their elements
 };
 
 // What all visitors share: looks a spec's tensors up, checks them and adds to the totals.
 class WeightReader : public WeightVisitor {
 public:
-  WeightReader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
+  WeightReader(DevicePtr device, const TensorSource &source, Arithmetic arithmetic, std::int64_t block_n,
                std::int64_t block_k, bool fp8)
-      : device_(std::move(device)), source_(source), activations_(activations), block_n_(block_n), block_k_(block_k),
+      : device_(std::move(device)), source_(source), arithmetic_(arithmetic), block_n_(block_n), block_k_(block_k),
         fp8_(fp8) {}
 
   WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
   bool has(const std::string &name) const override { return source_.find(name) != nullptr; }
-  bool takes_halves() const override { return activations_ != ABY_DTYPE_F32; }
+  bool takes_halves() const override { return arithmetic_.quantised != ABY_DTYPE_F32; }
   const WeightTotals &totals() const noexcept { return totals_; }
 
 protected:
@@ -65,6 +83,7 @@ protected:
     abk_weight_desc desc{};
     std::vector<const void *> data, scales;
     std::uint64_t file_bytes = 0;
+    aby_dtype stored = ABY_DTYPE_AUTO; // the type, or one of them
   };
   Prepared prepare(const WeightSpec &spec);
   const DevicePtr &device() const noexcept { return device_; }
@@ -76,7 +95,7 @@ private:
 
   DevicePtr device_;
   const TensorSource &source_;
-  aby_dtype activations_;
+  Arithmetic arithmetic_;
   std::int64_t block_n_, block_k_;
   bool fp8_;
   WeightTotals totals_;
@@ -90,22 +109,29 @@ class WeightLoader : public WeightReader {
 public:
   using Progress = std::function<void(std::uint64_t done)>; // bytes of tensors; throws to cancel
 
-  WeightLoader(DevicePtr device, const TensorSource &source, aby_dtype activations, std::int64_t block_n,
+  WeightLoader(DevicePtr device, const TensorSource &source, Arithmetic arithmetic, std::int64_t block_n,
                std::int64_t block_k, bool fp8, Progress progress, WeightMap reuse = {},
                std::set<std::string> changed = {})
-      : WeightReader(std::move(device), source, activations, block_n, block_k, fp8), progress_(std::move(progress)),
+      : WeightReader(std::move(device), source, arithmetic, block_n, block_k, fp8), progress_(std::move(progress)),
         reuse_(std::move(reuse)), changed_(std::move(changed)) {}
 
+  // Takes weights from images and gives them those it makes; null: neither.
+  void use_images(WeightImages *images) noexcept { images_ = images; }
+
   WeightPtr take(const WeightSpec &spec) override;
+  // Bytes of weights that were taken from images.
+  std::uint64_t image_bytes() const noexcept { return image_bytes_; }
   WeightMap &loaded() noexcept { return loaded_; }
 
 private:
   bool touched(const WeightSpec &spec) const;
-  WeightPtr create(const WeightSpec &spec, Prepared &prepared) const;
+  WeightPtr create(const WeightSpec &spec, Prepared &prepared);
+  WeightPtr make(const WeightSpec &spec, Prepared &prepared) const;
   Progress progress_;
   WeightMap reuse_, loaded_;
   std::set<std::string> changed_;
-  std::uint64_t done_ = 0;
+  std::uint64_t done_ = 0, image_bytes_ = 0;
+  WeightImages *images_ = nullptr;
 };
 
 // The name of the block scales of a weight: NAME.weight -> NAME.weight_scale_inv.

@@ -1,0 +1,66 @@
+#include "model/quantisable.h"
+
+#include "base/block_quantise.h"
+#include "model/model_weights.h"
+#include "weights/quantised_source.h"
+
+#include <algorithm>
+
+namespace abyssal {
+
+namespace {
+
+// Walks the weights and notes those to round.
+class QuantisableVisitor final : public WeightReader {
+public:
+  QuantisableVisitor(const TensorSource &source, const ModelConfig &config, aby_weights weights, QuantiseList &list)
+      : WeightReader(nullptr, source, {}, config.fp8.block_n, config.fp8.block_k, config.fp8.enabled),
+        weights_(weights), list_(list) {}
+
+  WeightPtr take(const WeightSpec &spec) override {
+    prepare(spec); // checks it
+    if (spec.use == ABK_USE_MLA_KV_B)
+      take_kv_b(spec);
+    else if (spec.use == ABK_USE_MATRIX && !spec.precise && !spec.outer && !spec.repeated && fits(spec.k) &&
+             std::all_of(spec.names.begin(), spec.names.end(), [&](const auto &name) { return is_plain(name); }))
+      for (const std::string &name : spec.names)
+        list_.matrices.emplace(name, format_of(name));
+    return nullptr;
+  }
+
+private:
+  // Attention is a small part of a model's weights, and much of what is lost where they have 4 bits.
+  aby_dtype format_of(const std::string &name) const {
+    const bool attention = name.find(".self_attn.") != std::string::npos;
+    return weights_ == ABY_WEIGHTS_INT8 || attention ? ABY_DTYPE_Q8_0 : ABY_DTYPE_Q4_0;
+  }
+  static bool fits(std::int64_t k) noexcept { return k % kQuantBlock == 0; }
+  bool is_plain(const std::string &name) const { return !source().stored(name).quantised(); }
+
+  void take_kv_b(const WeightSpec &spec) {
+    const std::string &name = spec.names.front();
+    if (fits(spec.k) && fits(spec.qk_nope) && is_plain(name))
+      list_.kv_b[name] = {format_of(name), spec.heads, spec.qk_nope, spec.v_dim, spec.k};
+  }
+
+  aby_weights weights_;
+  QuantiseList &list_;
+};
+
+} // namespace
+
+std::shared_ptr<const TensorSource> quantised_source(std::shared_ptr<const TensorSource> source,
+                                                     const ModelConfig &config, bool mtp, aby_weights weights,
+                                                     unsigned threads) {
+  if (weights == ABY_WEIGHTS_STORED)
+    return source;
+  QuantiseList list;
+  list.scale_n = config.fp8.block_n;
+  list.scale_k = config.fp8.block_k;
+  list.threads = threads;
+  QuantisableVisitor visitor(*source, config, weights, list);
+  visit_weights(config, mtp, visitor);
+  return quantise_source(std::move(source), std::move(list));
+}
+
+} // namespace abyssal
