@@ -27,6 +27,7 @@ Command add_generate(CLI::App &app);
 Command add_info(CLI::App &app);
 Command add_logits(CLI::App &app);
 Command add_plan(CLI::App &app);
+Command add_quantize(CLI::App &app);
 Command add_run(CLI::App &app);
 Command add_tokenize(CLI::App &app);
 Command add_verify(CLI::App &app);

@@ -39,8 +39,9 @@ int main(int argc, char **argv) {
     cli::Command command = make(app);
     commands.emplace_back(app.get_subcommands({}).at(before), std::move(command));
   };
-  for (const auto make : {cli::add_run, cli::add_chat, cli::add_info, cli::add_plan, cli::add_devices, cli::add_generate,
-                          cli::add_logits, cli::add_tokenize, cli::add_verify, cli::add_bench})
+  for (const auto make :
+       {cli::add_run, cli::add_chat, cli::add_info, cli::add_plan, cli::add_devices, cli::add_generate, cli::add_logits,
+        cli::add_tokenize, cli::add_verify, cli::add_quantize, cli::add_bench})
     add(make);
   try {
     app.parse(argc, argv);

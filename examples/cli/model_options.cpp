@@ -2,6 +2,7 @@
 
 #include "terminal.h"
 
+#include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -10,11 +11,13 @@ namespace cli {
 
 namespace {
 
-constexpr unsigned kMostThreads = 1024;
-
 aby_dtype dtype_of(const std::string &name) {
   if (name == "f32")
     return ABY_DTYPE_F32;
+  if (name == "int8")
+    return ABY_DTYPE_I8;
+  if (name == "int16")
+    return ABY_DTYPE_I16;
   return name == "bf16" ? ABY_DTYPE_BF16 : ABY_DTYPE_AUTO;
 }
 
@@ -28,9 +31,20 @@ void ModelOptions::add(CLI::App &command, bool with_mtp) {
       ->check(CLI::Range(1u, kMostThreads));
   command
       .add_option("--activations", activations_,
-                  "arithmetic: auto (f32; int8 for quantised weights), f32 everywhere, or bf16 in its place")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command.add_option("--cache", cache_, "type of cached rows: f32, bf16, or auto (bf16 for quantised weights, else that of activations)")
+                  "arithmetic: auto (f32; for quantised weights int8, or int16 with --weights int8), f32 everywhere, "
+                  "bf16 in its place, or int8 or int16 for quantised weights")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8", "int16"}));
+  command
+      .add_option("--weights", weights_,
+                  "how weights are held: stored (default), or rounded to int8 or int4 while they are loaded")
+      ->check(CLI::IsMember({"stored", "int8", "int4"}));
+  command.add_option(
+      "--packed-cache", packed_cache_,
+      "keep prepared weights in a file, so that the next start is quick: a folder, or `beside` the model");
+  command.add_flag("--packed-cache-check", packed_cache_check_, "read that file whole and compare its hashes");
+  command
+      .add_option("--cache", cache_,
+                  "type of cached rows: f32, bf16, or auto (bf16 for quantised weights, else that of activations)")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command.add_option("--cache-tokens", cache_tokens,
                      "tokens that the cache holds (default: the context, at most 32768)");
@@ -39,6 +53,14 @@ void ModelOptions::add(CLI::App &command, bool with_mtp) {
   if (with_mtp)
     command.add_flag("--mtp", mtp, "load the multi-token-prediction layer too");
 }
+
+aby_weights weights_of(const std::string &name) {
+  if (name == "int8")
+    return ABY_WEIGHTS_INT8;
+  return name == "int4" ? ABY_WEIGHTS_INT4 : ABY_WEIGHTS_STORED;
+}
+
+aby_weights ModelOptions::weights() const { return weights_of(weights_); }
 
 aby_model_options ModelOptions::options() const {
   aby_model_options options = abyssal::default_model_options();
@@ -50,6 +72,11 @@ aby_model_options ModelOptions::options() const {
   options.absorb_below = absorb_below_;
   options.tokenizer = tokenizer_.empty() ? nullptr : tokenizer_.c_str();
   options.mtp = mtp ? 1 : 0;
+  options.weights = weights();
+  if (!packed_cache_.empty())
+    options.packed_cache = packed_cache_ == "beside" ? "" : packed_cache_.c_str();
+  options.packed_cache_check = packed_cache_check_ ? 1 : 0;
+  options.warning = [](void *, const char *text) { std::fprintf(stderr, "abyssal: %s\n", text); };
   return options;
 }
 

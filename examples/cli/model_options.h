@@ -10,6 +10,11 @@
 
 namespace cli {
 
+constexpr unsigned kMostThreads = 1024;
+
+// Of a word that the parser has checked: stored, int8 or int4.
+aby_weights weights_of(const std::string &name);
+
 class ModelOptions {
 public:
   // Adds MODEL and the options to a subcommand. with_mtp: --mtp too.
@@ -19,6 +24,7 @@ public:
   unsigned threads = 0;
   std::uint64_t cache_tokens = 0;
   bool mtp = false;
+  aby_weights weights() const;
 
   // The options as the library takes them; strings stay owned by this object.
   aby_model_options options() const;
@@ -26,7 +32,8 @@ public:
   abyssal::model open() const;
 
 private:
-  std::string path_, backend_, activations_ = "auto", cache_ = "auto", tokenizer_;
+  std::string path_, backend_, activations_ = "auto", cache_ = "auto", tokenizer_, weights_ = "stored", packed_cache_;
+  bool packed_cache_check_ = false;
   std::uint32_t absorb_below_ = 0;
 };
 

@@ -34,8 +34,14 @@ struct Limits {
 };
 
 Limits limits_for(const aby_model_info &info, const VerifyOptions &options) {
-  const bool exact = info.activations == ABY_DTYPE_F32 && info.cache_dtype == ABY_DTYPE_F32;
+  const aby_weights weights = options.model.weights();
+  const bool exact =
+      weights == ABY_WEIGHTS_STORED && info.activations == ABY_DTYPE_F32 && info.cache_dtype == ABY_DTYPE_F32;
   Limits limits = exact ? Limits{2e-5, 1e-4, 2e-5, 1e-3f} : Limits{1e-2, 1e-2, 2e-2, 0.3f};
+  if (weights == ABY_WEIGHTS_INT8)
+    limits = {2e-2, 2e-2, 2e-2, 0.3f};
+  if (weights == ABY_WEIGHTS_INT4)
+    limits = {1.5e-1, 1.5e-1, 1.5e-1, 1.0f};
   if (options.hidden > 0)
     limits.hidden = options.hidden;
   if (options.logits > 0)

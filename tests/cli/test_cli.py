@@ -73,6 +73,48 @@ def test_info_and_plan():
     assert run("--version").stdout.decode() == "abyssal 0.1.0\n"
 
 
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("name", ["tiny-v3-fp8", "tiny-r1-distill-qwen"])
+def test_weights_rounded_while_they_are_loaded(name, weights):
+    folder = CHECKPOINTS / name
+    verified = out_json("verify", folder, folder / "expected.safetensors", "--weights", weights, "--json")
+    errors = {entry["name"]: entry["error"] for entry in verified["tensors"] if "error" in entry}
+    assert errors["p0.logits_last"] < {"int8": 2e-2, "int4": 1.5e-1}[weights]
+    plan, stored = out_json("plan", folder, "--weights", weights, "--json"), out_json("plan", folder, "--json")
+    assert plan["parameters"] == stored["parameters"] and plan["file_bytes"] == stored["file_bytes"]
+    info = out_json("info", folder, "--weights", weights, "--json")
+    assert info["weight_bytes"] == plan["weight_bytes"]
+    assert {"int8": "as q8_0 packed: ", "int4": "as q4_0 packed: "}[weights] in info["weight_forms"]
+    assert info["arithmetic"] == {"int8": "int16", "int4": "int8"}[weights]
+    assert "held as" in run("info", folder, "--weights", weights).stdout.decode()
+
+
+def test_packed_cache(tmp_path):
+    arguments = ["info", TINY, "--weights", "int8", "--packed-cache", tmp_path, "--json"]
+    assert out_json(*arguments)["packed_cache"] is False
+    assert out_json(*arguments)["packed_cache"] is True
+    assert out_json(*arguments, "--packed-cache-check")["packed_cache"] is True
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    done = run(*arguments)
+    assert json.loads(done.stdout)["packed_cache"] is False
+    warning = done.stderr.decode()
+    assert warning.startswith("abyssal: packed cache: ") and str(file) in warning and warning.count("\n") == 1
+
+
+def test_quantize_writes_a_checkpoint_that_opens(tmp_path):
+    for name in ("tiny-v3-fp8", "tiny-r1-distill-llama"):
+        out = tmp_path / name
+        run("quantize", CHECKPOINTS / name, out, "--weights", "int8")
+        arguments = ["--tokens", "0,5,7,9", "-o", "-", "--weights", "int8"]
+        assert run("logits", out, *arguments).stdout == run("logits", CHECKPOINTS / name, *arguments).stdout
+        assert "q8_0" in out_json("info", out, "--json")["weight_types"]
+        assert out_json("tokenize", out, "Hello", "--json") == out_json("tokenize", CHECKPOINTS / name, "Hello", "--json")
+    fails(1, "config.json already", "quantize", TINY, tmp_path / "tiny-v3-fp8")
+    fails(1, "GGUF", "quantize", ROOT / "tests/data/conformance-gguf/tiny-v2-lite-Q4_1.gguf", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_generate_continues_as_expected():
     folder = CHECKPOINTS / "tiny-v2"
     whole = out_json("generate", folder, "--tokens", "0,5,7", "--max-tokens", 12, "--greedy", "--ignore-eos", "--json")
