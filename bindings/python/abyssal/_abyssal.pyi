@@ -35,6 +35,9 @@ class ModelOptions:
         mtp: bool,
         tokenizer: Optional[bytes],
         progress: Optional[Callable[[int, int, int], bool]],
+        weights: int,
+        packed_cache: Optional[bytes],
+        packed_cache_check: bool,
     ) -> None: ...
 
 class Model:
@@ -58,6 +61,7 @@ class Model:
 
 def plan_model(path: bytes, options: ModelOptions) -> Dict[str, int]: ...
 def open_model(path: bytes, options: ModelOptions) -> Model: ...
+def quantize(path: bytes, out: bytes, options: ModelOptions) -> None: ...
 def open_tensors(config: bytes, tensors: Many[_RawTensor], options: ModelOptions) -> Model: ...
 
 class EvalOptions:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Union
+from typing import Any, Sequence, Union
 
 from ._errors import InvalidArgument
 
-__all__ = ["no_pickle", "unsigned", "utf8"]
+__all__ = ["choice", "no_pickle", "unsigned", "utf8"]
 
 
 def unsigned(value: Any, bits: int, name: str) -> int:
@@ -16,6 +16,13 @@ def unsigned(value: Any, bits: int, name: str) -> int:
     if not 0 <= number < 1 << bits:
         raise InvalidArgument(f"{name} is {number}; expected 0 to {(1 << bits) - 1}")
     return number
+
+
+def choice(value: Any, names: Sequence[str], name: str) -> int:
+    """The place of a word among those that there are."""
+    if value not in names:
+        raise InvalidArgument(f"{name} is {value!r}; expected one of {', '.join(names)}")
+    return names.index(value)
 
 
 def utf8(text: Union[str, bytes]) -> bytes:

@@ -103,3 +103,10 @@ class ModelInfo:
     cache_bytes_per_token: int
     cache_tokens: int
     """Tokens that the cache of all sequences together holds."""
+    weight_forms: str
+    """How the weights of each stored type are held, with their number of elements: "bf16 as q8_0 packed: 15485370368;
+    bf16: 419430400; ..."."""
+    arithmetic: str
+    """What activations are rounded to in products with quantised weights: "i8", "i16" or "f32"."""
+    packed_cache: bool
+    """Whether weights are mapped from a packed cache."""

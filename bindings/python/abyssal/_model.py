@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import _abyssal
 from ._arrays import DTYPE_NAMES, Tensors, Tokens, as_tensors, as_tokens, dtype_number
-from ._check import no_pickle, unsigned, utf8
+from ._check import choice, no_pickle, unsigned, utf8
 from ._device import Device
 from ._errors import InvalidArgument
 from ._info import ModelInfo, ModelPlan
@@ -25,6 +25,7 @@ Progress = Callable[[str, int, int], Any]
 """progress(stage, done, total): stage is "read" or "weights", done and total are bytes. A true result cancels."""
 
 _STAGES = ("read", "weights")
+_WEIGHTS = ("stored", "int8", "int4")
 _ADD_BOS, _PLAIN = 1, 2
 _SKIP_SPECIAL = 1
 
@@ -52,6 +53,9 @@ def _options(
     mtp: bool,
     tokenizer: Optional[Path],
     progress: Optional[Progress],
+    weights: str,
+    packed_cache: Optional[Path] = None,
+    packed_cache_check: bool = False,
 ) -> _abyssal.ModelOptions:
     if device is not None and backend is not None:
         raise InvalidArgument("device and backend are both given; a device has its backend")
@@ -66,6 +70,9 @@ def _options(
         mtp=bool(mtp),
         tokenizer=None if tokenizer is None else os.fsencode(tokenizer),
         progress=_raw_progress(progress),
+        weights=choice(weights, _WEIGHTS, "weights"),
+        packed_cache=None if packed_cache is None else os.fsencode(packed_cache),
+        packed_cache_check=bool(packed_cache_check),
     )
 
 
@@ -103,6 +110,9 @@ class Model:
         mtp: bool = False,
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
+        weights: str = "stored",
+        packed_cache: Optional[Path] = None,
+        packed_cache_check: bool = False,
     ) -> None:
         options = _options(
             device,
@@ -115,6 +125,9 @@ class Model:
             mtp,
             tokenizer,
             progress,
+            weights,
+            packed_cache,
+            packed_cache_check,
         )
         self._raw = _abyssal.open_model(os.fsencode(path), options)
 
@@ -133,12 +146,16 @@ class Model:
         mtp: bool = False,
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
+        weights: str = "stored",
+        packed_cache: Optional[Path] = None,
+        packed_cache_check: bool = False,
     ) -> "Model":
         """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
         activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
-            float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2.
+            float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2;
+            "i8", "i16": as "auto" with this rounding for quantised weights. With weights="int8", "auto" is "i16".
         cache_dtype: type of cached rows: "f32", "bf16", or "auto": "bf16" for quantised weights unless activations is
             "f32", else that of activations.
         cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context
@@ -150,6 +167,12 @@ class Model:
             model opens, and functions on text raise StateError.
         progress: called as progress(stage, done, total), in bytes, stage "read" or "weights". A true result cancels
             (raises Cancelled); an exception is passed on. Ctrl-C works too.
+        weights: "stored": as the checkpoint has them; "int8", "int4": matrices that are stored in f32, f16, bf16 or
+            f8_e4m3 are rounded while they are loaded, in groups of 32 that share a scale. As stored stay what is in a
+            block format already, the router, norms, embedding and head.
+        packed_cache: folder for a file with the weights as the backend arranges them, so that the next opening maps it
+            instead of making them again; "" for beside the checkpoint. What is wrong with it is a warning of the
+            warnings module. packed_cache_check: read that file whole and compare its hashes.
 
         Raises NotFound, IoError, FormatError (damaged; names file, tensor and offset), Unsupported (architecture),
         NoMemory, Cancelled.
@@ -166,6 +189,9 @@ class Model:
             mtp=mtp,
             tokenizer=tokenizer,
             progress=progress,
+            weights=weights,
+            packed_cache=packed_cache,
+            packed_cache_check=packed_cache_check,
         )
 
     @staticmethod
@@ -180,13 +206,29 @@ class Model:
         cache_tokens: int = 0,
         absorb_below: int = 0,
         mtp: bool = False,
+        weights: str = "stored",
     ) -> ModelPlan:
         """Memory that opening a checkpoint would need, in bytes, and its sizes. Reads config and tensor headers only,
         and checks that every tensor is there with the right shape. Arguments and errors as open()."""
         options = _options(
-            device, backend, threads, activations, cache_dtype, cache_tokens, absorb_below, mtp, None, None
+            device, backend, threads, activations, cache_dtype, cache_tokens, absorb_below, mtp, None, None, weights
         )
         return ModelPlan(**_abyssal.plan_model(os.fsencode(path), options))
+
+    @staticmethod
+    def quantize(
+        path: Path,
+        out: Path,
+        *,
+        weights: str = "int8",
+        threads: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> None:
+        """Writes the checkpoint in a folder anew, into the folder `out`: matrices rounded to "int8" or "int4", the rest as
+        it is. The result opens as any checkpoint does; with the same weights= it gives the same results as `path`. Its
+        model.safetensors has element types that other programs do not know. Raises as open(), Unsupported for GGUF."""
+        options = _options(None, None, threads, "auto", "auto", 0, 0, False, None, progress, weights)
+        _abyssal.quantize(os.fsencode(path), os.fsencode(out), options)
 
     @classmethod
     def from_tensors(
@@ -204,6 +246,7 @@ class Model:
         mtp: bool = False,
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
+        weights: str = "stored",
     ) -> "Model":
         """Opens a model from arrays in memory, which are copied.
 
@@ -225,6 +268,7 @@ class Model:
             mtp,
             tokenizer,
             progress,
+            weights,
         )
         text = config if isinstance(config, str) else dict(config)
         model = cls.__new__(cls)
@@ -245,7 +289,7 @@ class Model:
     def info(self) -> ModelInfo:
         """What the model is."""
         raw = self._raw.info()
-        for name in ("activations", "cache_dtype"):
+        for name in ("activations", "cache_dtype", "arithmetic"):
             raw[name] = DTYPE_NAMES.get(raw[name], "unknown")
         return ModelInfo(**raw)
 

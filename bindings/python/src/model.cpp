@@ -21,14 +21,16 @@ namespace {
 struct ModelOptions {
   aby_model_options raw = default_model_options();
   std::shared_ptr<device> on;
-  std::optional<std::string> backend, tokenizer;
+  std::optional<std::string> backend, tokenizer, packed_cache;
   py::object progress;
 };
 
 std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional<std::string> backend,
                                            std::uint32_t threads, aby_dtype activations, aby_dtype cache_dtype,
                                            std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
-                                           std::optional<std::string> tokenizer, py::object progress) {
+                                           std::optional<std::string> tokenizer, py::object progress,
+                                           aby_weights weights, std::optional<std::string> packed_cache,
+                                           bool packed_cache_check) {
   auto options = std::make_unique<ModelOptions>();
   if (on != nullptr) {
     options->on = on->get();
@@ -44,6 +46,10 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
   options->raw.cache_tokens = cache_tokens;
   options->raw.absorb_below = absorb_below;
   options->raw.mtp = mtp ? 1 : 0;
+  options->raw.weights = weights;
+  options->packed_cache = std::move(packed_cache);
+  options->raw.packed_cache = options->packed_cache ? options->packed_cache->c_str() : nullptr;
+  options->raw.packed_cache_check = packed_cache_check ? 1 : 0;
   options->raw.tokenizer = options->tokenizer ? options->tokenizer->c_str() : nullptr;
   return options;
 }
@@ -73,6 +79,11 @@ template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptio
   aby_model_options raw = options.raw;
   raw.progress = ProgressCall::call;
   raw.progress_context = &progress;
+  std::vector<std::string> warnings;
+  raw.warning = [](void *context, const char *text) {
+    static_cast<std::vector<std::string> *>(context)->emplace_back(text);
+  };
+  raw.warning_context = &warnings;
   std::unique_ptr<ModelHandle> handle;
   std::exception_ptr failed;
   {
@@ -87,6 +98,10 @@ template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptio
     std::rethrow_exception(progress.raised);
   if (failed)
     std::rethrow_exception(failed);
+  for (const std::string &text : warnings) {
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, text.c_str(), 1) != 0)
+      throw py::error_already_set(); // the caller turns warnings into errors
+  }
   return handle;
 }
 
@@ -160,6 +175,26 @@ std::unique_ptr<ModelHandle> open_tensors(const std::string &config, const std::
   return open_with(options, [&](const aby_model_options &raw) { return model(config, tensors.get(), raw); });
 }
 
+void quantize(const std::string &path, const std::string &out, const ModelOptions &options) {
+  ProgressCall progress{options.progress, nullptr};
+  aby_model_options raw = options.raw;
+  raw.progress = ProgressCall::call;
+  raw.progress_context = &progress;
+  std::exception_ptr failed;
+  {
+    const py::gil_scoped_release no_gil;
+    try {
+      model::quantize(path, out, raw);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+  }
+  if (progress.raised)
+    std::rethrow_exception(progress.raised);
+  if (failed)
+    std::rethrow_exception(failed);
+}
+
 void update(const ModelHandle &handle, const std::vector<RawTensor> &given) {
   const auto state = handle.get();
   const Tensors tensors(given);
@@ -201,6 +236,9 @@ py::dict model_info(const ModelHandle &handle) {
   result["mapped_bytes"] = info.mapped_bytes;
   result["cache_bytes_per_token"] = info.cache_bytes_per_token;
   result["cache_tokens"] = info.cache_tokens;
+  result["weight_forms"] = info.weight_forms;
+  result["arithmetic"] = info.arithmetic;
+  result["packed_cache"] = info.packed_cache != 0;
   return result;
 }
 
@@ -216,7 +254,8 @@ void bind_model(py::module_ &module) {
   py::class_<ModelOptions>(module, "ModelOptions", "Options of plan_model, open_model and open_tensors.")
       .def(py::init(&make_options), py::kw_only(), py::arg("device").none(true), py::arg("backend"), py::arg("threads"),
            py::arg("activations"), py::arg("cache_dtype"), py::arg("cache_tokens"), py::arg("absorb_below"),
-           py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"));
+           py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"), py::arg("weights"), py::arg("packed_cache"),
+           py::arg("packed_cache_check"));
   py::class_<ModelHandle> type(module, "Model", "A model.");
   type.def("update", &update, py::arg("tensors"), "Replaces weights by name.");
   type.def("info", &model_info, "What it is.");
@@ -226,6 +265,8 @@ void bind_model(py::module_ &module) {
   bind_close(type);
   module.def("plan_model", &plan_model, py::arg("path"), py::arg("options"), "Memory that opening would need.");
   module.def("open_model", &open_model, py::arg("path"), py::arg("options"), "Opens a checkpoint.");
+  module.def("quantize", &quantize, py::arg("path"), py::arg("out"), py::arg("options"),
+             "Writes a checkpoint with rounded weights.");
   module.def("open_tensors", &open_tensors, py::arg("config"), py::arg("tensors"), py::arg("options"),
              "Opens a model from (name, dtype, array) tuples.");
 }
