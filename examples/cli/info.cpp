@@ -19,6 +19,7 @@ void line(const char *name, const std::string &value) {
   print(text + value + "\n");
 }
 
+// As the options call them.
 const char *dtype_name(aby_dtype dtype) {
   switch (dtype) {
   case ABY_DTYPE_BF16:

@@ -234,6 +234,19 @@ enum {
  *  call, which is made on the thread that opens. Must not call back into the library with this model. Since 0.1. */
 typedef void (*aby_warning_fn)(void *context, const char *text);
 
+/** The form of MLA attention. Both give the same but for rounding. */
+typedef int32_t aby_attention;
+enum {
+  ABY_ATTENTION_AUTO = 0,     /**< By absorb_below: what is least work. The form, and with it last bits, then depends on
+                                   how many tokens of a sequence share a pass. */
+  ABY_ATTENTION_ABSORBED = 1, /**< Absorbed, for any number of tokens. Where every matrix is quantised (the router and
+                                 kv_b_proj may be of any type) and activations is not F32, results on "cpu" then have
+                                 the same bits however tokens are cut into calls and passes, and whichever of them were
+                                 cached before. Other weights do not reach that: a pass of up to 8 rows multiplies them
+                                 in another order than one of more. */
+  ABY_ATTENTION_EXPANDED = 2  /**< Un-absorbed: keys and values are expanded from the cached rows. */
+};
+
 /** Options of aby_model_plan, aby_model_open and aby_model_open_tensors. */
 typedef struct aby_model_options {
   uint32_t struct_size;
@@ -245,8 +258,9 @@ typedef struct aby_model_options {
                               weights. BF16: as AUTO with bfloat16 in the place of float32, faster on processors that
                               multiply it. I8, I16: as AUTO with this rounding for quantised weights; I16 costs twice
                               the products and loses nothing that matters. */
-  aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, or AUTO: BF16 for quantised weights unless
-                              activations is F32, else that of activations. */
+  aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, I8, or AUTO: BF16 for quantised weights unless
+                              activations is F32, else that of activations. I8: a float scale for each 64 values, and
+                              k_rope of MLA in BF16: 58 % of the bytes of BF16 for kv_lora_rank 512. */
   uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
                               context and 32768. Rounded up to whole blocks of 64. */
   uint32_t absorb_below; /**< MLA attention is absorbed for sequences with fewer new tokens than this, else un-absorbed;
@@ -259,12 +273,14 @@ typedef struct aby_model_options {
   aby_weights weights; /**< INT8, INT4: matrices that are stored in f32, f16, bf16 or f8_e4m3 are rounded while they are
                             loaded, one at a time. As stored stay: what the checkpoint has in a block format already,
                             the router, norms, embedding and head, and matrices whose rows are no multiple of 32. */
+  aby_attention attention;  /**< Other than AUTO, absorb_below must be 0. Grouped-query attention has one form. */
+  const char *packed_cache; /**< Folder for files that hold weights as the backend arranges them, so that the next open
+                                 maps them instead of making them again; "" for beside the checkpoint; NULL: none. A
+                                 file of other sources, options or another library is made anew. */
   uint32_t packed_cache_check; /**< Non-zero: every byte that is taken from the packed cache is checked by its hash,
                                     which reads the whole file. Else its header and index are. */
-  const char *packed_cache;    /**< Folder for files that hold weights as the backend arranges them, so that the next
-                                    open maps them instead of making them again; "" for beside the checkpoint; NULL:
-                                    none. A file of other sources, options or another library is made anew. */
-  aby_warning_fn warning;      /**< Hears of a packed cache that cannot be read or written. May be NULL. */
+  uint32_t reserved;
+  aby_warning_fn warning; /**< Hears of a packed cache that cannot be read or written. May be NULL. */
   void *warning_context;
 } aby_model_options;
 

@@ -18,9 +18,9 @@ aby_model_options default_model_options() noexcept {
   return options;
 }
 
-aby_dtype check_float(aby_dtype dtype, const char *name) {
+aby_dtype check_activations(aby_dtype dtype) {
   if (dtype != ABY_DTYPE_AUTO && dtype != ABY_DTYPE_F32 && dtype != ABY_DTYPE_BF16)
-    fail(ABY_ERROR_UNSUPPORTED, name, " is ", dtype_name(dtype), "; expected f32 or bf16");
+    fail(ABY_ERROR_UNSUPPORTED, "activations is ", dtype_name(dtype), "; expected f32 or bf16");
   return dtype;
 }
 
@@ -37,6 +37,29 @@ aby_weights check_weights(aby_weights weights) {
   return weights;
 }
 
+aby_dtype check_cache_dtype(aby_dtype dtype) {
+  if (dtype != ABY_DTYPE_AUTO && dtype != ABY_DTYPE_F32 && dtype != ABY_DTYPE_BF16 && dtype != ABY_DTYPE_I8)
+    fail(ABY_ERROR_UNSUPPORTED, "cache_dtype is ", dtype_name(dtype), "; expected f32, bf16 or i8");
+  return dtype;
+}
+
+// The form of attention as the sequences with fewer new tokens than this that run absorbed.
+std::uint32_t absorb_below_of(const aby_model_options &given) {
+  if (given.attention != ABY_ATTENTION_AUTO && given.absorb_below != 0)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "absorb_below is ", given.absorb_below, " and attention is ", given.attention,
+         "; absorb_below is for attention AUTO");
+  switch (given.attention) {
+  case ABY_ATTENTION_AUTO:
+    return given.absorb_below != 0 ? given.absorb_below : 128;
+  case ABY_ATTENTION_ABSORBED:
+    return UINT32_MAX;
+  case ABY_ATTENTION_EXPANDED:
+    return 1;
+  default:
+    fail(ABY_ERROR_INVALID_ARGUMENT, "attention is ", given.attention, "; expected AUTO, ABSORBED or EXPANDED");
+  }
+}
+
 ModelOptions model_options(const aby_model_options *raw_options) {
   const auto given = read_struct(raw_options, default_model_options(), "aby_model_options");
   ModelOptions options;
@@ -45,9 +68,9 @@ ModelOptions model_options(const aby_model_options *raw_options) {
   options.device_options = {given.backend != nullptr ? given.backend : "", 0, given.threads};
   options.activations = check_activations(given.activations);
   options.weights = check_weights(given.weights);
-  options.cache_dtype = check_float(given.cache_dtype, "cache_dtype");
+  options.cache_dtype = check_cache_dtype(given.cache_dtype);
   options.cache_tokens = given.cache_tokens;
-  options.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;
+  options.absorb_below = absorb_below_of(given);
   options.mtp = given.mtp != 0;
   if (given.packed_cache != nullptr)
     options.packed_cache.folder = given.packed_cache;

@@ -21,7 +21,7 @@ public:
     prepare(spec); // checks it
     if (spec.use == ABK_USE_MLA_KV_B)
       take_kv_b(spec);
-    else if (spec.use == ABK_USE_MATRIX && !spec.precise && !spec.outer && !spec.repeated && fits(spec.k) &&
+    else if (spec.use == ABK_USE_MATRIX && !spec.outer && !spec.repeated && fits(spec.k) &&
              std::all_of(spec.names.begin(), spec.names.end(), [&](const auto &name) { return is_plain(name); }))
       for (const std::string &name : spec.names)
         list_.matrices.emplace(name, format_of(name));

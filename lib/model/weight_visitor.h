@@ -21,7 +21,6 @@ struct WeightSpec {
   std::vector<std::string> names; // published tensor names, one per stacked matrix
   std::int64_t n = 0;
   std::int64_t k = 1;     // 1 for vectors
-  bool precise = false;   // always multiplied in float32 (router)
   bool outer = false;     // embedding or head: not among the active parameters
   bool repeated = false;  // what another weight holds already, in another arrangement: not counted
   std::string whole = {}; // then the name of that weight's tensor

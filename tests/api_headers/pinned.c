@@ -141,10 +141,12 @@ FIELD(aby_model_options, tokenizer, 48, 8);
 FIELD(aby_model_options, progress, 56, 8);
 FIELD(aby_model_options, progress_context, 64, 8);
 FIELD(aby_model_options, weights, 72, 4);
-FIELD(aby_model_options, packed_cache_check, 76, 4);
+FIELD(aby_model_options, attention, 76, 4);
 FIELD(aby_model_options, packed_cache, 80, 8);
-FIELD(aby_model_options, warning, 88, 8);
-FIELD(aby_model_options, warning_context, 96, 8);
+FIELD(aby_model_options, packed_cache_check, 88, 4);
+FIELD(aby_model_options, reserved, 92, 4);
+FIELD(aby_model_options, warning, 96, 8);
+FIELD(aby_model_options, warning_context, 104, 8);
 
 FIELD(aby_model_plan, struct_size, 0, 4);
 FIELD(aby_model_plan, layers, 4, 4);

@@ -38,6 +38,7 @@ class ModelOptions:
         weights: int,
         packed_cache: Optional[bytes],
         packed_cache_check: bool,
+        attention: int,
     ) -> None: ...
 
 class Model:

@@ -26,6 +26,7 @@ Progress = Callable[[str, int, int], Any]
 
 _STAGES = ("read", "weights")
 _WEIGHTS = ("stored", "int8", "int4")
+_ATTENTION = {"auto": 0, "absorbed": 1, "expanded": 2}
 _ADD_BOS, _PLAIN = 1, 2
 _SKIP_SPECIAL = 1
 
@@ -54,11 +55,14 @@ def _options(
     tokenizer: Optional[Path],
     progress: Optional[Progress],
     weights: str,
+    attention: str,
     packed_cache: Optional[Path] = None,
     packed_cache_check: bool = False,
 ) -> _abyssal.ModelOptions:
     if device is not None and backend is not None:
         raise InvalidArgument("device and backend are both given; a device has its backend")
+    if attention not in _ATTENTION:
+        raise InvalidArgument(f"attention is {attention!r}; expected one of {', '.join(_ATTENTION)}")
     return _abyssal.ModelOptions(
         device=None if device is None else device._raw,
         backend=backend,
@@ -73,6 +77,7 @@ def _options(
         weights=choice(weights, _WEIGHTS, "weights"),
         packed_cache=None if packed_cache is None else os.fsencode(packed_cache),
         packed_cache_check=bool(packed_cache_check),
+        attention=_ATTENTION[attention],
     )
 
 
@@ -113,6 +118,7 @@ class Model:
         weights: str = "stored",
         packed_cache: Optional[Path] = None,
         packed_cache_check: bool = False,
+        attention: str = "auto",
     ) -> None:
         options = _options(
             device,
@@ -126,6 +132,7 @@ class Model:
             tokenizer,
             progress,
             weights,
+            attention,
             packed_cache,
             packed_cache_check,
         )
@@ -149,6 +156,7 @@ class Model:
         weights: str = "stored",
         packed_cache: Optional[Path] = None,
         packed_cache_check: bool = False,
+        attention: str = "auto",
     ) -> "Model":
         """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
@@ -156,8 +164,8 @@ class Model:
         activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
             float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2;
             "i8", "i16": as "auto" with this rounding for quantised weights. With weights="int8", "auto" is "i16".
-        cache_dtype: type of cached rows: "f32", "bf16", or "auto": "bf16" for quantised weights unless activations is
-            "f32", else that of activations.
+        cache_dtype: type of cached rows: "f32", "bf16", "int8" (a scale for each 64 values, k_rope of MLA in bfloat16),
+            or "auto": "bf16" for quantised weights unless activations is "f32", else that of activations.
         cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context
             and 32768. Rounded up to whole blocks of 64.
         absorb_below: MLA attention runs in its absorbed form for sequences that bring fewer new tokens than this;
@@ -173,6 +181,9 @@ class Model:
         packed_cache: folder for a file with the weights as the backend arranges them, so that the next opening maps it
             instead of making them again; "" for beside the checkpoint. What is wrong with it is a warning of the
             warnings module. packed_cache_check: read that file whole and compare its hashes.
+        attention: form of MLA attention: "auto": by absorb_below; "absorbed" or "expanded" (un-absorbed): that one for
+            any number of tokens. With "absorbed" and quantised weights, unless activations is "f32", results on "cpu"
+            have the same bits however tokens are cut into calls and passes.
 
         Raises NotFound, IoError, FormatError (damaged; names file, tensor and offset), Unsupported (architecture),
         NoMemory, Cancelled.
@@ -192,6 +203,7 @@ class Model:
             weights=weights,
             packed_cache=packed_cache,
             packed_cache_check=packed_cache_check,
+            attention=attention,
         )
 
     @staticmethod
@@ -207,11 +219,23 @@ class Model:
         absorb_below: int = 0,
         mtp: bool = False,
         weights: str = "stored",
+        attention: str = "auto",
     ) -> ModelPlan:
         """Memory that opening a checkpoint would need, in bytes, and its sizes. Reads config and tensor headers only,
         and checks that every tensor is there with the right shape. Arguments and errors as open()."""
         options = _options(
-            device, backend, threads, activations, cache_dtype, cache_tokens, absorb_below, mtp, None, None, weights
+            device,
+            backend,
+            threads,
+            activations,
+            cache_dtype,
+            cache_tokens,
+            absorb_below,
+            mtp,
+            None,
+            None,
+            weights,
+            attention,
         )
         return ModelPlan(**_abyssal.plan_model(os.fsencode(path), options))
 
@@ -247,6 +271,7 @@ class Model:
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
         weights: str = "stored",
+        attention: str = "auto",
     ) -> "Model":
         """Opens a model from arrays in memory, which are copied.
 
@@ -269,6 +294,7 @@ class Model:
             tokenizer,
             progress,
             weights,
+            attention,
         )
         text = config if isinstance(config, str) else dict(config)
         model = cls.__new__(cls)

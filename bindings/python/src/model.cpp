@@ -30,7 +30,8 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
                                            std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
                                            std::optional<std::string> tokenizer, py::object progress,
                                            aby_weights weights, std::optional<std::string> packed_cache,
-                                           bool packed_cache_check) {
+                                           bool packed_cache_check,
+                                           aby_attention attention) {
   auto options = std::make_unique<ModelOptions>();
   if (on != nullptr) {
     options->on = on->get();
@@ -50,6 +51,7 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
   options->packed_cache = std::move(packed_cache);
   options->raw.packed_cache = options->packed_cache ? options->packed_cache->c_str() : nullptr;
   options->raw.packed_cache_check = packed_cache_check ? 1 : 0;
+  options->raw.attention = attention;
   options->raw.tokenizer = options->tokenizer ? options->tokenizer->c_str() : nullptr;
   return options;
 }
@@ -255,7 +257,7 @@ void bind_model(py::module_ &module) {
       .def(py::init(&make_options), py::kw_only(), py::arg("device").none(true), py::arg("backend"), py::arg("threads"),
            py::arg("activations"), py::arg("cache_dtype"), py::arg("cache_tokens"), py::arg("absorb_below"),
            py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"), py::arg("weights"), py::arg("packed_cache"),
-           py::arg("packed_cache_check"));
+           py::arg("packed_cache_check"), py::arg("attention"));
   py::class_<ModelHandle> type(module, "Model", "A model.");
   type.def("update", &update, py::arg("tensors"), "Replaces weights by name.");
   type.def("info", &model_info, "What it is.");
