@@ -193,6 +193,42 @@ aby_status aby_model_device(aby_device **out, const aby_model *model) {
   });
 }
 
+aby_status aby_profile_part_init(aby_profile_part *out, size_t struct_size) {
+  return init_struct(out, struct_size, aby_profile_part{}, "aby_profile_part");
+}
+
+aby_status aby_model_profile(aby_model *model, uint32_t on) {
+  return guard([&] {
+    require(model, "model");
+    model->model->profile(on != 0);
+  });
+}
+
+aby_status aby_model_profile_count(size_t *out, const aby_model *model) {
+  return guard([&] {
+    require(out, "out");
+    require(model, "model");
+    *out = kParts;
+  });
+}
+
+aby_status aby_model_profile_get(aby_profile_part *out, const aby_model *model, size_t index) {
+  return guard([&] {
+    require(model, "model");
+    if (index >= kParts)
+      fail(ABY_ERROR_NOT_FOUND, "profile part ", index, ": there are ", kParts);
+    const auto part = static_cast<Part>(index);
+    const PartTotals totals = model->model->profile().totals(part);
+    aby_profile_part value{};
+    value.name = part_name(part);
+    value.calls = totals.calls;
+    value.seconds = totals.seconds;
+    value.flops = totals.flops;
+    value.bytes = totals.bytes;
+    fill_struct(out, value, "aby_profile_part");
+  });
+}
+
 void aby_model_destroy(aby_model *model) { delete model; }
 
 } // extern "C"

@@ -54,7 +54,11 @@ public:
   Workspace &workspace() noexcept { return workspace_; } // under the device's queue mutex
   aby_dtype activations() const noexcept { return workspace_.activations(); }
   bool mtp() const noexcept { return mtp_; }
-  ForwardModel forward_model() const noexcept;
+  ForwardModel forward_model() noexcept;
+
+  // Starts measuring evaluations anew, or stops. What was measured stays until the next start.
+  void profile(bool on);
+  Profile &profile() noexcept { return profile_; }
 
   // Counts the replacements of weights; a sequence made with another count is stale.
   std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
@@ -81,6 +85,7 @@ private:
   ModelWeights weights_;
   std::shared_mutex weights_mutex_;
   std::atomic<std::uint64_t> epoch_{0};
+  Profile profile_;
 };
 
 } // namespace abyssal

@@ -156,9 +156,7 @@ WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) const
   }
   auto weight = std::make_shared<const Weight>(device(), prepared.desc);
   // What was copied need not stay in memory twice.
-  abk_weight_size size{};
-  device()->check(device()->api().weight_size(device()->handle(), &prepared.desc, &size), spec.names.front().c_str());
-  for (std::size_t i = 0; size.borrowed_bytes == 0 && i < spec.names.size(); ++i)
+  for (std::size_t i = 0; weight->size().borrowed_bytes == 0 && i < spec.names.size(); ++i)
     source().release(spec.names[i]);
   return weight;
 }

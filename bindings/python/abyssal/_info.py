@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BackendInfo", "DeviceInfo", "ModelInfo", "ModelPlan"]
+__all__ = ["BackendInfo", "DeviceInfo", "ModelInfo", "ModelPlan", "ProfilePart"]
 
 
 @dataclass(frozen=True)
@@ -103,3 +103,17 @@ class ModelInfo:
     cache_bytes_per_token: int
     cache_tokens: int
     """Tokens that the cache of all sequences together holds."""
+
+
+@dataclass(frozen=True)
+class ProfilePart:
+    """What the evaluations of a model spent on one part of their work; see abyssal.h."""
+
+    name: str
+    """"embedding", "norms", "attention projections", "attention", "router", "experts", "mlp", "head" or "sampling"."""
+    calls: int
+    seconds: float
+    flops: int
+    """Of its products, two for a multiplication and its addition; 0 for parts that have none."""
+    bytes: int
+    """Of the weights and cached rows that those products must read, each counted once a call."""
