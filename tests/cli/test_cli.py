@@ -209,3 +209,41 @@ def test_bench_json():
     assert [(r["kind"], r["tokens"], r["depth"], r["threads"]) for r in result["results"]] == \
         [("prompt", 16, 0, 1), ("decode", 4, 0, 1), ("prompt", 16, 70, 1), ("decode", 4, 70, 1)]
     assert all(r["tokens_per_second"] > 0 for r in result["results"]) and "ceilings" in result
+
+
+def test_bench_names_the_work_and_what_it_reaches_of_the_ceilings():
+    result = out_json("bench", TINY, "-p", 16, "-n", 4, "-t", 1, "-r", 1, "--json")
+    prompt, decode = result["results"]
+    ceilings = result["ceilings"]
+    info = out_json("info", TINY, "--json")
+    assert prompt["flops_per_token"] == 2 * info["active_parameters"] and "bytes_per_token" not in prompt
+    assert 2 * info["active_parameters"] < decode["bytes_per_token"] < info["weight_bytes"]
+    assert ceilings["threads"] == 1 and ceilings["read_bytes_per_second"] > 0 and ceilings["matmul_f32_flops"] > 0
+    assert 64 << 20 <= ceilings["read_bytes"] <= 2 << 30
+
+    def share(result, work, ceiling):
+        return pytest.approx(result["tokens_per_second"] * result[work] / ceilings[ceiling])
+
+    assert prompt["share_of_f32"] == share(prompt, "flops_per_token", "matmul_f32_flops")
+    assert decode["share_of_read"] == share(decode, "bytes_per_token", "read_bytes_per_second")
+    assert "share_of_read" not in prompt and "share_of_s8" not in decode
+    assert ("share_of_s8" in prompt) == (ceilings["matmul_s8_ops"] > 0)
+
+
+def test_bench_profile():
+    arguments = ["bench", TINY, "-p", 16, "-n", 4, "-d", "0,70", "-t", 1, "-r", 1, "--no-ceilings", "--profile"]
+    result = out_json(*arguments, "--json")
+    profiles = result["profiles"]
+    assert [(p["kind"], p["tokens"], p["depth"], p["threads"]) for p in profiles] == \
+        [("prompt", 16, 0, 1), ("decode", 4, 0, 1), ("prompt", 16, 70, 1), ("decode", 4, 70, 1)]
+    for profile in profiles:
+        calls = {part["name"]: part["calls"] for part in profile["parts"]}
+        passes = 1 if profile["kind"] == "prompt" else 4
+        assert calls == {"embedding": passes, "norms": 9 * passes, "attention projections": 8 * passes,
+                         "attention": 4 * passes, "router": 6 * passes, "experts": 3 * passes, "mlp": passes,
+                         "head": passes, "sampling": 0 if profile["kind"] == "prompt" else 4}
+        assert sum(part["seconds"] for part in profile["parts"]) <= profile["seconds"]
+        assert profile["everything_else"] >= 0
+    table = run(*arguments).stdout.decode()
+    assert "decode of 4 at depth 70, 1 threads" in table and table.count("everything else") == 4
+    assert "attention projections" in table and "GFLOP/s" in table and "GB/s" in table
