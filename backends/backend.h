@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ABK_VERSION 2u
+#define ABK_VERSION 3u
 
 /* Tokens in one block of the paged cache. */
 #define ABK_BLOCK_TOKENS 64
@@ -98,6 +98,7 @@ typedef struct abk_weight_desc {
 typedef struct abk_weight_size {
   uint64_t bytes;
   uint64_t borrowed_bytes;
+  const char *layout; /* name of the layout that it is kept in, while the backend is loaded; NULL: as it is stored */
 } abk_weight_size;
 
 /* ---------------------------------------------------------------- the ragged batch */

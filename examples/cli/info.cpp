@@ -25,6 +25,7 @@ Json info_json(const std::string &path, const aby_model_info &info, const aby_de
           {"architecture", info.architecture},
           {"attention", info.attention},
           {"weight_types", info.weight_types},
+          {"weight_layouts", info.weight_layouts},
           {"layers", info.layers},
           {"hidden_size", info.hidden_size},
           {"vocab_size", info.vocab_size},
@@ -72,6 +73,8 @@ void print_info(const std::string &path, const aby_model_info &info, const aby_d
   line("context", number(info.context_length));
   line("weights", bytes_text(info.weight_bytes) + " as " + info.weight_types + ", " + bytes_text(info.mapped_bytes) +
                       " of it mapped");
+  if (info.weight_layouts[0] != '\0')
+    line("kept", info.weight_layouts);
   line("cache", bytes_text(info.cache_bytes_per_token) + " a token in " + dtype_name(info.cache_dtype) + ", room for " +
                     number(info.cache_tokens));
   line("text", std::string(info.has_tokenizer != 0 ? "tokenizer" : "no tokenizer") +

@@ -322,6 +322,10 @@ typedef struct aby_model_info {
   uint64_t mapped_bytes;
   uint64_t cache_bytes_per_token;
   uint64_t cache_tokens;
+  const char *weight_layouts; /**< Quantised weights that the backend keeps in a layout of its own, such as "q2_k as
+                                   q4_g16_bias (2.62 to 8.00 bits)": stored type, layout, and bits a weight as stored
+                                   and, where they differ, in memory. The values are those stored, but for the layout
+                                   "bf16" of kv_b_proj. "" if there are none. */
 } aby_model_info;
 
 /** Fills *out with zeros and struct_size. Since 0.1. */
@@ -356,8 +360,8 @@ typedef struct aby_profile_part {
 ABY_API aby_status aby_profile_part_init(aby_profile_part *out, size_t struct_size);
 
 /** Starts measuring the evaluations of the model, from nothing (on non-zero), or stops (0); an evaluation that is
- *  running goes on as it began. Results are the same bits; every operation is waited for, which costs a device that runs
- *  ahead of the host its lead. Nothing is measured, and nothing lost, unless it is on. Since 0.1. */
+ *  running goes on as it began. Results are the same bits; every operation is waited for, which costs a device that
+ *  runs ahead of the host its lead. Nothing is measured, and nothing lost, unless it is on. Since 0.1. */
 ABY_API aby_status aby_model_profile(aby_model *model, uint32_t on);
 
 /** Number of parts, all of which are always there. Since 0.1. */

@@ -3,6 +3,8 @@
 
 #include "weights/memory_source.h"
 
+#include <cstdio>
+
 using namespace abyssal;
 using namespace abyssal::api;
 
@@ -65,9 +67,26 @@ std::string type_names(const std::set<aby_dtype> &dtypes) {
   return names;
 }
 
+// Such as "q2_k as q4_g16_bias (2.62 to 8.00 bits), q4_0 as q4 (4.50 bits)": bits a weight, as stored and in memory.
+std::string layout_names(const WeightTotals &totals) {
+  std::string names;
+  for (const auto &[key, layout] : totals.layouts) {
+    const auto bits = [&](std::uint64_t bytes) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.2f", 8 * static_cast<double>(bytes) / static_cast<double>(layout.elements));
+      return std::string(text);
+    };
+    const std::string stored = bits(layout.stored_bytes), kept = bits(layout.kept_bytes);
+    names += (names.empty() ? "" : ", ") + std::string(dtype_name(key.first)) + " as " + key.second + " (" + stored +
+             (kept == stored ? "" : " to " + kept) + " bits)";
+  }
+  return names;
+}
+
 aby_model *make_handle(std::shared_ptr<LoadedModel> model) {
   auto handle = std::make_unique<aby_model>();
   handle->weight_types = type_names(model->plan().totals.dtypes);
+  handle->weight_layouts = layout_names(model->plan().totals);
   handle->model = std::move(model);
   return handle.release();
 }
@@ -109,6 +128,7 @@ aby_model_info info_struct(const aby_model &handle) {
   info.mapped_bytes = plan.totals.mapped_bytes;
   info.cache_bytes_per_token = plan.cache_bytes_per_token;
   info.cache_tokens = plan.cache_tokens;
+  info.weight_layouts = handle.weight_layouts.c_str();
   return info;
 }
 

@@ -136,6 +136,14 @@ WeightPtr WeightReader::take(const WeightSpec &spec) {
   device_->check(device_->api().weight_size(device_->handle(), &prepared.desc, &size), spec.names.front().c_str());
   totals_.weight_bytes += size.bytes;
   totals_.mapped_bytes += size.borrowed_bytes;
+  const abk_weight_desc &desc = prepared.desc;
+  if (size.layout != nullptr && is_block_format(desc.dtype)) {
+    LayoutTotals &layout = totals_.layouts[{desc.dtype, size.layout}];
+    const auto rows = static_cast<std::uint64_t>(desc.n * desc.count);
+    layout.elements += rows * static_cast<std::uint64_t>(desc.k);
+    layout.stored_bytes += rows * row_bytes(desc.dtype, desc.k);
+    layout.kept_bytes += size.bytes;
+  }
   return nullptr;
 }
 

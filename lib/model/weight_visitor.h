@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace abyssal {
@@ -36,6 +37,12 @@ public:
   virtual bool takes_halves() const = 0;
 };
 
+// Weights of one stored type in one layout of the backend's.
+struct LayoutTotals {
+  std::uint64_t elements = 0;
+  std::uint64_t stored_bytes = 0, kept_bytes = 0;
+};
+
 struct WeightTotals {
   std::uint64_t parameters = 0; // elements, block scales not counted
   std::uint64_t file_bytes = 0;
@@ -44,6 +51,7 @@ struct WeightTotals {
   std::uint64_t routed_parameters = 0; // elements of stacked experts
   std::uint64_t outer_parameters = 0;  // elements of embedding and head
   std::set<aby_dtype> dtypes;
+  std::map<std::pair<aby_dtype, std::string>, LayoutTotals> layouts; // of block formats that are kept in another layout
 };
 
 // What all visitors share: looks a spec's tensors up, checks them and adds to the totals.

@@ -182,6 +182,7 @@ FIELD(aby_model_info, weight_bytes, 120, 8);
 FIELD(aby_model_info, mapped_bytes, 128, 8);
 FIELD(aby_model_info, cache_bytes_per_token, 136, 8);
 FIELD(aby_model_info, cache_tokens, 144, 8);
+FIELD(aby_model_info, weight_layouts, 152, 8);
 
 FIELD(aby_profile_part, struct_size, 0, 4);
 FIELD(aby_profile_part, reserved, 4, 4);

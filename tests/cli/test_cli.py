@@ -247,3 +247,15 @@ def test_bench_profile():
     table = run(*arguments).stdout.decode()
     assert "decode of 4 at depth 70, 1 threads" in table and table.count("everything else") == 4
     assert "attention projections" in table and "GFLOP/s" in table and "GB/s" in table
+
+
+def test_info_says_how_quantised_weights_are_kept():
+    folder = ROOT / "tests/data/conformance-gguf"
+    assert out_json("info", TINY, "--json")["weight_layouts"] == ""
+    file = folder / "tiny-v2-lite-Q2_K.gguf"
+    layouts = out_json("info", file, "--json")["weight_layouts"]
+    assert "q2_k as q4_g16_bias (2.62 to " in layouts
+    assert f"kept            {layouts}\n" in run("info", file).stdout.decode()
+    assert "q8_0 as q8 (8.50 " in out_json("info", folder / "tiny-v2-lite-legacy-Q8_0.gguf", "--json")["weight_layouts"]
+    exact = out_json("info", file, "--json", "--activations", "f32")
+    assert exact["weight_layouts"] == "" and exact["weight_types"] == out_json("info", file, "--json")["weight_types"]

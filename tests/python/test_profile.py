@@ -29,3 +29,11 @@ def test_a_profile_names_every_part_and_changes_nothing(backend):
         assert 0 < sum(part.seconds for part in measured_parts) <= wall
         plain.eval(tokens)
         assert model.profile_parts == measured_parts
+
+
+def test_weight_layouts_are_told():
+    folder = checkpoint("tiny-v3").parents[1] / "conformance-gguf"
+    with abyssal.Model.open(folder / "tiny-v2-lite-Q4_1.gguf", cache_tokens=512) as model:
+        assert "q4_1 as q4_bias (5.00" in model.info.weight_layouts
+    with abyssal.Model.open(checkpoint("tiny-v3"), cache_tokens=512) as model:
+        assert model.info.weight_layouts == ""

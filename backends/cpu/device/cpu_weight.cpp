@@ -46,11 +46,12 @@ std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
 abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
   check_weight_desc(desc);
   if (desc.use == ABK_USE_VECTOR)
-    return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0};
+    return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0, nullptr};
   if (const auto form = form_of(desc))
-    return {static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count), 0};
+    return {static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count), 0,
+            layout_name(form->kind)};
   if (kept_as_bf16(desc))
-    return {static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t), 0};
+    return {static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t), 0, "bf16"};
   abk_weight_size size{};
   for (std::int64_t i = 0; i < desc.count; ++i) {
     size.bytes += matrix_bytes(desc);

@@ -68,6 +68,9 @@ class ModelInfo:
     """"mla" or "gqa"."""
     weight_types: str
     """Types of the stored weights, such as "f8_e4m3 bf16 f32"."""
+    weight_layouts: str
+    """Quantised weights that the backend keeps in a layout of its own, with their bits a weight as stored and in memory,
+    such as "q2_k as q4_g16_bias (2.62 to 8.00 bits)"; "" if there are none."""
     layers: int
     hidden_size: int
     vocab_size: int

@@ -177,6 +177,7 @@ py::dict model_info(const ModelHandle &handle) {
   result["architecture"] = info.architecture;
   result["attention"] = info.attention;
   result["weight_types"] = info.weight_types;
+  result["weight_layouts"] = info.weight_layouts;
   result["layers"] = info.layers;
   result["hidden_size"] = info.hidden_size;
   result["vocab_size"] = info.vocab_size;
