@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(g++ cmake ninja-build make pkg-config python3-venv python3-dev nlohmann-json3-dev libcli11-dev)
 requirements=(cmake/requirements-build.txt)
 if [ "${1:-}" != --build-only ]; then
-  packages+=(doctest-dev abigail-tools ccache)
+  packages+=(doctest-dev abigail-tools ccache clang libclang-rt-dev)
   requirements+=(cmake/requirements-test.txt)
 fi
 
@@ -39,6 +39,7 @@ missing_packages() {
     pkg-config) command -v pkg-config >/dev/null && continue ;;
     ccache) command -v ccache >/dev/null && continue ;;
     abigail-tools) command -v abidiff >/dev/null && continue ;;
+    clang | libclang-rt-dev) bash tests/fuzz/find_clang.sh >/dev/null && continue ;; # for the fuzzers alone
     python3-venv) python3 -c 'import venv, ensurepip' 2>/dev/null && continue ;;
     python3-dev) python3 -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' 2>/dev/null && continue ;;
     esac

@@ -1,5 +1,6 @@
 #include "backends/cpu/ceilings.h"
 
+#include "backends/common/host_buffer.h"
 #include "backends/cpu/device/isa.h"
 #include "backends/cpu/device/matmul.h"
 #include "base/thread_pool.h"
@@ -9,7 +10,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace abyssal::cpu {
@@ -22,6 +26,25 @@ template <typename Body> double seconds(Body &&body) {
   const auto begin = std::chrono::steady_clock::now();
   body();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// The number that a file of the system holds after `key`; none where there is no such file or number.
+std::optional<std::uint64_t> number_in(const char *path, const std::string &key = {}) {
+  std::ifstream file(path);
+  std::string word;
+  while (!key.empty() && file >> word && word != key)
+    ;
+  std::uint64_t number = 0;
+  return file >> number ? std::optional(number) : std::nullopt;
+}
+
+// Memory that can be taken without pushing anything out, within the limit that a container sets.
+std::uint64_t free_memory() {
+  std::uint64_t bytes = number_in("/proc/meminfo", "MemAvailable:").value_or(0) * 1024;
+  const auto most = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
+  if (most && used)
+    bytes = std::min(bytes, *most - std::min(*most, *used));
+  return bytes;
 }
 
 // One thread's block of columns of the product.
@@ -60,18 +83,26 @@ private:
 
 } // namespace
 
-double measure_read_bandwidth(unsigned threads) {
-  constexpr std::int64_t kBytes = std::int64_t{1} << 30, kSlice = 1 << 20, kWords = kSlice / 8;
+ReadRate measure_read_rate(unsigned threads) {
+  constexpr std::uint64_t kMost = std::uint64_t{2} << 30, kSlice = 1 << 20, kLeast = 64 * kSlice;
+  constexpr std::uint64_t kWords = kSlice / sizeof(std::uint64_t);
   ThreadPool pool(threads);
-  const std::vector<std::uint64_t> memory(static_cast<std::size_t>(kBytes / 8), 1);
+  const std::uint64_t bytes = std::clamp(free_memory() / 2 / kSlice * kSlice, kLeast, kMost);
+  const HostMapping memory(bytes);
+  memory.use_large_pages();
+  auto *words = reinterpret_cast<std::uint64_t *>(memory.data());
+  const auto slices = static_cast<std::int64_t>(bytes / kSlice);
+  const auto slice_at = [&](std::int64_t slice) { return words + static_cast<std::uint64_t>(slice) * kWords; };
+  // Written first: pages that nobody wrote to are all one page.
+  pool.run(slices, [&](std::int64_t slice, unsigned) { std::fill_n(slice_at(slice), kWords, std::uint64_t{1}); });
   std::vector<std::uint64_t> sums(pool.size() * 16, 0);
   double best = 0;
   for (int i = 0; i < kRepeats; ++i) {
     const double time = seconds([&] {
-      pool.run(kBytes / kSlice, [&](std::int64_t slice, unsigned worker) {
-        const std::uint64_t *at = memory.data() + slice * kWords;
+      pool.run(slices, [&](std::int64_t slice, unsigned worker) {
+        const std::uint64_t *at = slice_at(slice);
         std::uint64_t a = 0, b = 0, c = 0, d = 0;
-        for (std::int64_t j = 0; j < kWords; j += 4) {
+        for (std::uint64_t j = 0; j < kWords; j += 4) {
           a += at[j];
           b += at[j + 1];
           c += at[j + 2];
@@ -80,12 +111,12 @@ double measure_read_bandwidth(unsigned threads) {
         sums[worker * 16] += a + b + c + d; // used, so that the reads cannot be left out
       });
     });
-    best = std::max(best, static_cast<double>(kBytes) / time);
+    best = std::max(best, static_cast<double>(bytes) / time);
   }
   std::uint64_t total = 0;
   for (const std::uint64_t sum : sums)
     total += sum;
-  return total > 0 ? best : 0;
+  return {total == kRepeats * bytes / sizeof(std::uint64_t) ? best : 0, bytes};
 }
 
 double measure_matmul_rate(unsigned threads, aby_dtype dtype) {

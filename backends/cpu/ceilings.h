@@ -3,10 +3,18 @@
 
 #include <abyssal/abyssal.h>
 
+#include <cstdint>
+
 namespace abyssal::cpu {
 
-// Bytes per second of a plain read of 1 GB by all threads; the best of three.
-double measure_read_bandwidth(unsigned threads);
+struct ReadRate {
+  double bytes_per_second = 0;
+  std::uint64_t bytes = 0; // that were read at a time
+};
+
+// A plain read of 2 GB by all threads, or of half of the memory that is free where that is less; the best of three. The
+// memory has large pages where the system gives them, as packed weights have.
+ReadRate measure_read_rate(unsigned threads);
 
 // Operations per second of oneDNN's matmul [512, 2048] x [2048, 8192], all threads, a column block each; the best of
 // three. F32, BF16 or I8 (u8 x s8); 0 where the processor has no fast form of it.

@@ -49,7 +49,6 @@ abk_weight_size ReferenceWeight::size_of(const abk_weight_desc &desc) {
   if (desc.image != nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): has no image");
   abk_weight_size size{};
-  size.held = desc.dtype;
   const auto add = [&](const void *const *pointers, std::int64_t i, std::uint64_t bytes, aby_dtype dtype) {
     size.bytes += bytes;
     if (reads_in_place(desc, pointers != nullptr ? pointers[i] : nullptr, dtype))

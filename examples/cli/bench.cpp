@@ -1,5 +1,6 @@
 // bench: prompt and decode rates at given depths, beside what the machine can do at most.
 #include "backends/cpu/ceilings.h"
+#include "bench_profile.h"
 #include "commands.h"
 #include "model_options.h"
 #include "terminal.h"
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 namespace cli {
@@ -21,14 +23,26 @@ struct BenchOptions {
   std::vector<std::uint64_t> depths = {0};
   std::vector<unsigned> threads;
   int repeats = 3;
-  bool json = false, no_ceilings = false;
+  bool json = false, no_ceilings = false, profile = false;
+};
+
+// What a token needs at least: of a prompt the products with the active weights, in decoding the reading of them and of
+// the cached rows. The other is 0.
+struct TokenWork {
+  double flops = 0, bytes = 0;
 };
 
 struct Result {
   const char *kind;
   std::uint64_t tokens, depth;
   unsigned threads;
+  TokenWork work;
   double median, least, most; // tokens per second
+};
+
+struct Measured {
+  std::vector<Result> results;
+  std::vector<BenchProfile> profiles;
 };
 
 // Fixed and varied, so that routing spreads over the experts.
@@ -42,9 +56,10 @@ std::vector<std::int32_t> bench_tokens(std::uint64_t count, std::uint32_t vocab)
   return tokens;
 }
 
-Result summarise(const char *kind, std::uint64_t tokens, std::uint64_t depth, unsigned threads, std::vector<double> rates) {
+Result summarise(const char *kind, std::uint64_t tokens, std::uint64_t depth, unsigned threads, TokenWork work,
+                 std::vector<double> rates) {
   std::sort(rates.begin(), rates.end());
-  return {kind, tokens, depth, threads, rates[rates.size() / 2], rates.front(), rates.back()};
+  return {kind, tokens, depth, threads, work, rates[rates.size() / 2], rates.front(), rates.back()};
 }
 
 template <typename Body> double rate(std::uint64_t tokens, Body &&body) {
@@ -53,113 +68,195 @@ template <typename Body> double rate(std::uint64_t tokens, Body &&body) {
   return static_cast<double>(tokens) / std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
+void measure_prompt(const BenchOptions &options, const abyssal::model &model, abyssal::sequence &sequence,
+                    unsigned threads, Measured &out) {
+  const aby_model_info info = model.info();
+  const std::uint64_t depth = sequence.length();
+  const std::vector<std::int32_t> tokens = bench_tokens(options.prompt, info.vocab_size);
+  std::vector<double> rates;
+  for (int i = 0; i <= options.repeats; ++i) { // the first warms up
+    const double measured = rate(options.prompt, [&] { sequence.eval(tokens); });
+    if (i > 0)
+      rates.push_back(measured);
+    sequence.truncate(depth);
+  }
+  const TokenWork work{2 * static_cast<double>(info.active_parameters), 0};
+  out.results.push_back(summarise("prompt", options.prompt, depth, threads, work, rates));
+  if (options.profile)
+    out.profiles.push_back(profile_prompt(model, sequence, tokens));
+}
+
+void measure_decode(const BenchOptions &options, const abyssal::model &model, abyssal::sequence &sequence,
+                    unsigned threads, Measured &out) {
+  const std::uint64_t depth = sequence.length();
+  const std::vector<std::int32_t> tokens = bench_tokens(options.decode + 1, model.info().vocab_size);
+  std::vector<double> rates;
+  for (int i = 0; i < options.repeats; ++i) {
+    sequence.eval(tokens.data(), 1); // warms up
+    rates.push_back(rate(options.decode, [&] {
+      for (std::uint64_t t = 1; t <= options.decode; ++t)
+        sequence.eval(tokens.data() + t, 1);
+    }));
+    sequence.truncate(depth);
+  }
+  const TokenWork work{0, static_cast<double>(bytes_of_token(model, sequence, tokens[0]))};
+  out.results.push_back(summarise("decode", options.decode, depth, threads, work, rates));
+  if (options.profile)
+    out.profiles.push_back(profile_decode(model, sequence, tokens[0], options.decode));
+}
+
 // Measures one depth: the depth is filled once, and each repeat starts from a truncation to it.
-void measure(const BenchOptions &options, const abyssal::model &model, std::uint64_t depth, unsigned threads,
-             std::vector<Result> &results) {
-  const std::uint32_t vocab = model.info().vocab_size;
+void measure(const BenchOptions &options, const abyssal::model &model, std::uint64_t depth, Measured &out) {
+  const unsigned threads = model.device().info().threads;
   abyssal::sequence sequence(model);
   if (depth > 0)
-    sequence.eval(bench_tokens(depth, vocab));
-  const std::vector<std::int32_t> tokens = bench_tokens(std::max(options.prompt, options.decode + 1), vocab);
-  if (options.prompt > 0) {
-    std::vector<double> rates;
-    for (int i = 0; i <= options.repeats; ++i) { // the first warms up
-      const double measured = rate(options.prompt, [&] { sequence.eval(tokens.data(), options.prompt); });
-      if (i > 0)
-        rates.push_back(measured);
-      sequence.truncate(depth);
-    }
-    results.push_back(summarise("prompt", options.prompt, depth, threads, rates));
-  }
-  if (options.decode > 0) {
-    std::vector<double> rates;
-    for (int i = 0; i < options.repeats; ++i) {
-      sequence.eval(tokens.data(), 1); // warms up
-      rates.push_back(rate(options.decode, [&] {
-        for (std::uint64_t t = 1; t <= options.decode; ++t)
-          sequence.eval(tokens.data() + t, 1);
-      }));
-      sequence.truncate(depth);
-    }
-    results.push_back(summarise("decode", options.decode, depth, threads, rates));
-  }
+    sequence.eval(bench_tokens(depth, model.info().vocab_size));
+  if (options.prompt > 0)
+    measure_prompt(options, model, sequence, threads, out);
+  if (options.decode > 0)
+    measure_decode(options, model, sequence, threads, out);
 }
 
 struct Ceilings {
-  double read = 0, f32 = 0, bf16 = 0, s8 = 0;
+  abyssal::cpu::ReadRate read;
+  double f32 = 0, bf16 = 0, s8 = 0;
 };
+using CeilingsByThreads = std::map<unsigned, Ceilings>;
 
 Ceilings measure_ceilings(unsigned threads) {
   using namespace abyssal::cpu;
-  return {measure_read_bandwidth(threads), measure_matmul_rate(threads, ABY_DTYPE_F32),
+  return {measure_read_rate(threads), measure_matmul_rate(threads, ABY_DTYPE_F32),
           measure_matmul_rate(threads, ABY_DTYPE_BF16), measure_matmul_rate(threads, ABY_DTYPE_I8)};
 }
 
-Json ceilings_json(const Ceilings &c) {
-  return {{"read_bytes_per_second", c.read},
-          {"matmul_f32_flops", c.f32},
-          {"matmul_bf16_flops", c.bf16},
-          {"matmul_s8_ops", c.s8}};
+// What a result reaches of each ceiling; 0 where there is no such ceiling or the result has no such work.
+struct Shares {
+  double s8, bf16, f32, read;
+};
+
+Shares shares_of(const Result &r, const CeilingsByThreads &ceilings) {
+  const auto found = ceilings.find(r.threads);
+  if (found == ceilings.end())
+    return {};
+  const auto share = [&](double work, double most) { return most > 0 ? r.median * work / most : 0; };
+  const Ceilings &c = found->second;
+  return {share(r.work.flops, c.s8), share(r.work.flops, c.bf16), share(r.work.flops, c.f32),
+          share(r.work.bytes, c.read.bytes_per_second)};
 }
 
-void print_table(const std::vector<Result> &results, const Ceilings &c, bool ceilings) {
-  char line[160];
-  print("kind    tokens   depth  threads   tokens/s      (least to most)\n");
+Json ceilings_json(unsigned threads, const Ceilings &c) {
+  return {{"threads", threads},          {"read_bytes_per_second", c.read.bytes_per_second},
+          {"read_bytes", c.read.bytes},  {"matmul_f32_flops", c.f32},
+          {"matmul_bf16_flops", c.bf16}, {"matmul_s8_ops", c.s8}};
+}
+
+Json result_json(const Result &r, const CeilingsByThreads &ceilings) {
+  Json result = {{"kind", r.kind},
+                 {"tokens", r.tokens},
+                 {"depth", r.depth},
+                 {"threads", r.threads},
+                 {"tokens_per_second", r.median},
+                 {"min", r.least},
+                 {"max", r.most}};
+  const Shares shares = shares_of(r, ceilings);
+  if (r.work.flops > 0)
+    result["flops_per_token"] = r.work.flops;
+  if (r.work.bytes > 0)
+    result["bytes_per_token"] = r.work.bytes;
+  for (const auto &[name, share] : {std::pair{"share_of_s8", shares.s8}, std::pair{"share_of_bf16", shares.bf16},
+                                    std::pair{"share_of_f32", shares.f32}, std::pair{"share_of_read", shares.read}}) {
+    if (share > 0)
+      result[name] = share;
+  }
+  return result;
+}
+
+std::string percent(double share) {
+  char text[32] = "-";
+  if (share > 0)
+    std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+void print_table(const std::vector<Result> &results, const CeilingsByThreads &ceilings) {
+  char line[200];
+  print("kind    tokens   depth  threads   tokens/s  (least to most)        work/token     of s8   of bf16    of f32   "
+        "of read\n");
   for (const Result &r : results) {
-    std::snprintf(line, sizeof line, "%-6s %7llu %7llu %8u %10.2f   (%.2f to %.2f)\n", r.kind,
-                  static_cast<unsigned long long>(r.tokens), static_cast<unsigned long long>(r.depth), r.threads, r.median,
-                  r.least, r.most);
+    char range[48], work[32];
+    std::snprintf(range, sizeof range, "(%.2f to %.2f)", r.least, r.most);
+    std::snprintf(work, sizeof work, "%.2f %s", (r.work.flops + r.work.bytes) / 1e9, r.work.flops > 0 ? "GFLOP" : "GB");
+    const Shares shares = shares_of(r, ceilings);
+    std::snprintf(line, sizeof line, "%-6s %7llu %7llu %8u %10.2f  %-22s %10s %9s %9s %9s %9s\n", r.kind,
+                  static_cast<unsigned long long>(r.tokens), static_cast<unsigned long long>(r.depth), r.threads,
+                  r.median, range, work, percent(shares.s8).c_str(), percent(shares.bf16).c_str(),
+                  percent(shares.f32).c_str(), percent(shares.read).c_str());
     print(line);
   }
-  if (!ceilings)
-    return;
-  std::snprintf(line, sizeof line, "ceilings: read %.1f GB/s, oneDNN matmul f32 %.0f GFLOP/s, bf16 %.0f GFLOP/s, s8 %.0f GOP/s\n",
-                c.read / 1e9, c.f32 / 1e9, c.bf16 / 1e9, c.s8 / 1e9);
-  print(line);
+  for (const auto &[threads, c] : ceilings) {
+    std::snprintf(line, sizeof line,
+                  "ceilings at %u threads: read %.1f GB/s (%s), oneDNN matmul s8 %.0f GOP/s, bf16 %.0f GFLOP/s, f32 "
+                  "%.0f GFLOP/s\n",
+                  threads, c.read.bytes_per_second / 1e9, bytes_text(c.read.bytes).c_str(), c.s8 / 1e9, c.bf16 / 1e9,
+                  c.f32 / 1e9);
+    print(line);
+  }
 }
 
-int bench(BenchOptions options) {
-  std::vector<unsigned> threads = options.threads;
-  if (threads.empty())
-    threads.push_back(options.model.threads);
+Measured measure_all(BenchOptions options, const std::vector<unsigned> &threads) {
   const std::uint64_t deepest = *std::max_element(options.depths.begin(), options.depths.end());
   const std::uint64_t most = deepest + std::max(options.prompt, options.decode + 1);
   if (options.model.cache_tokens == 0)
     options.model.cache_tokens = most;
-  std::vector<Result> results;
-  Ceilings ceilings;
+  Measured measured;
   for (const unsigned count : threads) {
     options.model.threads = count;
     const abyssal::model model = options.model.open();
     if (most > model.info().context_length)
-      throw std::runtime_error("depth " + std::to_string(deepest) + " and the tokens measured exceed the model's context of " +
+      throw std::runtime_error("depth " + std::to_string(deepest) +
+                               " and the tokens measured exceed the model's context of " +
                                std::to_string(model.info().context_length));
     for (const std::uint64_t depth : options.depths)
-      measure(options, model, depth, model.device().info().threads, results);
+      measure(options, model, depth, measured);
   }
-  if (!options.no_ceilings)
-    ceilings = measure_ceilings(threads.back());
+  return measured;
+}
+
+int bench(const BenchOptions &options) {
+  std::vector<unsigned> threads = options.threads;
+  if (threads.empty())
+    threads.push_back(options.model.threads);
+  const Measured measured = measure_all(options, threads);
+  CeilingsByThreads ceilings; // the models are closed: the memory is free
+  for (const Result &r : measured.results) {
+    if (!options.no_ceilings && !ceilings.contains(r.threads))
+      ceilings[r.threads] = measure_ceilings(r.threads);
+  }
   if (!options.json) {
-    print_table(results, ceilings, !options.no_ceilings);
+    print_table(measured.results, ceilings);
+    for (const BenchProfile &profile : measured.profiles)
+      print_profile(profile);
     return kOk;
   }
-  Json list = Json::array();
-  for (const Result &r : results)
-    list.push_back({{"kind", r.kind},
-                    {"tokens", r.tokens},
-                    {"depth", r.depth},
-                    {"threads", r.threads},
-                    {"tokens_per_second", r.median},
-                    {"min", r.least},
-                    {"max", r.most}});
-  print_json({{"results", list}, {"ceilings", options.no_ceilings ? Json::object() : ceilings_json(ceilings)}});
+  Json results = Json::array(), profiles = Json::array();
+  for (const Result &r : measured.results)
+    results.push_back(result_json(r, ceilings));
+  for (const BenchProfile &profile : measured.profiles)
+    profiles.push_back(profile_json(profile));
+  const auto last = ceilings.rbegin();
+  Json all = {{"results", results},
+              {"ceilings", ceilings.empty() ? Json::object() : ceilings_json(last->first, last->second)}};
+  if (options.profile)
+    all["profiles"] = profiles;
+  print_json(all);
   return kOk;
 }
 
 } // namespace
 
 Command add_bench(CLI::App &app) {
-  CLI::App *command = app.add_subcommand("bench", "Prompt and decode rates, beside the machine's ceilings in the same run");
+  CLI::App *command =
+      app.add_subcommand("bench", "Prompt and decode rates, beside the machine's ceilings in the same run");
   const auto options = std::make_shared<BenchOptions>();
   options->model.add(*command);
   command->add_option("-p,--prompt", options->prompt, "prompt tokens (default 512; 0: none)");
@@ -168,7 +265,10 @@ Command add_bench(CLI::App &app) {
   command->add_option("-t", options->threads, "thread counts, such as 1,2 (default: one per core)")->delimiter(',');
   command->add_option("-r,--repeats", options->repeats, "measured repeats (default 3)")->check(CLI::Range(1, 100));
   command->add_flag("--no-ceilings", options->no_ceilings, "do not measure the machine");
-  command->add_flag("--json", options->json, "print one JSON object: results, ceilings");
+  command->add_flag("--profile", options->profile,
+                    "then do each once more with the time of every part measured: embedding, norms, attention, router, "
+                    "experts, head, sampling and so on");
+  command->add_flag("--json", options->json, "print one JSON object: results, ceilings (at most threads), profiles");
   return [options] { return bench(*options); };
 }
 

@@ -33,23 +33,12 @@ const char *dtype_name(aby_dtype dtype) {
   }
 }
 
-// A line for each entry of weight_forms, "bf16 as q8_0 packed: 123; ...", with the count made readable.
-void print_forms(const std::string &forms) {
-  const char *name = "held as";
-  for (std::size_t at = 0; at < forms.size(); name = "") {
-    const std::size_t end = std::min(forms.find("; ", at), forms.size()), colon = forms.rfind(": ", end);
-    line(name, forms.substr(at, colon - at) + ", " + count_text(std::stoull(forms.substr(colon + 2, end - colon - 2))) +
-                   " elements");
-    at = end + 2;
-  }
-}
-
 Json info_json(const std::string &path, const aby_model_info &info, const aby_device_info &device) {
   return {{"path", path},
           {"architecture", info.architecture},
           {"attention", info.attention},
           {"weight_types", info.weight_types},
-          {"weight_forms", info.weight_forms},
+          {"weight_layouts", info.weight_layouts},
           {"arithmetic", dtype_name(info.arithmetic)},
           {"packed_cache", info.packed_cache != 0},
           {"layers", info.layers},
@@ -99,7 +88,8 @@ void print_info(const std::string &path, const aby_model_info &info, const aby_d
   line("context", number(info.context_length));
   line("weights", bytes_text(info.weight_bytes) + " as " + info.weight_types + ", " + bytes_text(info.mapped_bytes) +
                       " of it mapped" + (info.packed_cache != 0 ? ", with a packed cache" : ""));
-  print_forms(info.weight_forms);
+  if (info.weight_layouts[0] != '\0')
+    line("kept", info.weight_layouts);
   line("products", std::string("activations in ") + dtype_name(info.activations) + ", with quantised weights in " +
                        dtype_name(info.arithmetic));
   line("cache", bytes_text(info.cache_bytes_per_token) + " a token in " + dtype_name(info.cache_dtype) + ", room for " +

@@ -373,8 +373,11 @@ typedef struct aby_model_info {
   uint64_t mapped_bytes;
   uint64_t cache_bytes_per_token;
   uint64_t cache_tokens;
-  const char *weight_forms; /**< How the weights of each stored type are held, with their number of elements: "bf16 as
-                                 q8_0 packed: 15485370368; bf16: 419430400; ...". */
+  const char *weight_layouts; /**< Weights that are not held as they are stored, such as "q2_k as q4_g16_bias (2.62 to
+                                   8.00 bits), bf16 as q8 (16.00 to 8.50 bits)": stored type, the backend's layout or the
+                                   type they were rounded to (see `weights`), and bits a weight as stored and, where they
+                                   differ, in memory. A block format keeps the values stored, but for the layout "bf16"
+                                   of kv_b_proj. "" if there are none. */
   aby_dtype arithmetic;     /**< What activations are rounded to in products with quantised weights: I8, I16, or F32. */
   uint32_t packed_cache;    /**< 1 if weights are mapped from a packed cache. */
 } aby_model_info;
@@ -391,6 +394,36 @@ ABY_API aby_status aby_model_eos_tokens(int32_t *out, size_t capacity, size_t *o
 
 /** The device that the model runs on; a new reference, to be destroyed by the caller. Since 0.1. */
 ABY_API aby_status aby_model_device(aby_device **out, const aby_model *model);
+
+/** What the evaluations of a model spent on one part of their work since the profile was started. */
+typedef struct aby_profile_part {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const char *name; /**< "embedding", "norms" (and the residual's additions), "attention projections" (for MLA with the
+                         norms inside them, RoPE and the writing of cached rows), "attention" (for grouped-query
+                         attention with those), "router", "experts" (routed and shared), "mlp" (of dense layers), "head"
+                         (with the final norm) or "sampling" (of generations). Valid while the library is loaded. */
+  uint64_t calls;
+  double seconds;
+  uint64_t flops; /**< Of its products, two for a multiplication and its addition; 0 for parts that have none. */
+  uint64_t bytes; /**< Of the weights and cached rows that those products must read, each counted once a call; of
+                       experts, as many as the tokens of a call can reach. */
+} aby_profile_part;
+
+/** Fills *out with zeros and struct_size. Since 0.1. */
+ABY_API aby_status aby_profile_part_init(aby_profile_part *out, size_t struct_size);
+
+/** Starts measuring the evaluations of the model, from nothing (on non-zero), or stops (0); an evaluation that is
+ *  running goes on as it began. Results are the same bits; every operation is waited for, which costs a device that
+ *  runs ahead of the host its lead. Nothing is measured, and nothing lost, unless it is on. Since 0.1. */
+ABY_API aby_status aby_model_profile(aby_model *model, uint32_t on);
+
+/** Number of parts, all of which are always there. Since 0.1. */
+ABY_API aby_status aby_model_profile_count(size_t *out, const aby_model *model);
+
+/** What was measured of the part at index, 0 to count - 1, while the profile was on: also after it was stopped.
+ *  The time between the parts (copies, waiting for other sequences, the caller's own) is in none of them. Since 0.1. */
+ABY_API aby_status aby_model_profile_get(aby_profile_part *out, const aby_model *model, size_t index);
 
 /** Releases the caller's reference. NULL is ignored. Since 0.1. */
 ABY_API void aby_model_destroy(aby_model *model);

@@ -204,6 +204,21 @@ public:
     return abyssal::device(of);
   }
 
+  // Starts measuring evaluations from nothing, or stops.
+  void profile(bool on) { check(aby_model_profile(handle_.get().get(), on ? 1 : 0)); }
+  std::vector<aby_profile_part> profile_parts() const {
+    const auto held = handle_.get();
+    std::size_t count = 0;
+    check(aby_model_profile_count(&count, held.get()));
+    std::vector<aby_profile_part> parts;
+    for (std::size_t i = 0; i < count; ++i) {
+      auto part = ABYSSAL_MAKE(aby_profile_part);
+      check(aby_model_profile_get(&part, held.get(), i));
+      parts.push_back(part);
+    }
+    return parts;
+  }
+
   // flags: ABY_TOKENIZE_
   std::vector<std::int32_t> tokenize(std::string_view text, std::uint32_t flags = ABY_TOKENIZE_DEFAULT) const {
     const auto held = handle_.get();

@@ -15,7 +15,7 @@ struct aby_device {
 
 struct aby_model {
   std::shared_ptr<abyssal::LoadedModel> model;
-  std::string weight_types, weight_forms;
+  std::string weight_types, weight_layouts;
 };
 
 struct aby_sequence {

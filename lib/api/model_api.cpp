@@ -4,7 +4,7 @@
 #include "engine/quantise_checkpoint.h"
 #include "weights/memory_source.h"
 
-#include <map>
+#include <cstdio>
 
 using namespace abyssal;
 using namespace abyssal::api;
@@ -16,12 +16,6 @@ aby_model_options default_model_options() noexcept {
   options.activations = ABY_DTYPE_AUTO;
   options.cache_dtype = ABY_DTYPE_AUTO;
   return options;
-}
-
-aby_dtype check_activations(aby_dtype dtype) {
-  if (dtype != ABY_DTYPE_AUTO && dtype != ABY_DTYPE_F32 && dtype != ABY_DTYPE_BF16)
-    fail(ABY_ERROR_UNSUPPORTED, "activations is ", dtype_name(dtype), "; expected f32 or bf16");
-  return dtype;
 }
 
 aby_dtype check_activations(aby_dtype dtype) {
@@ -112,22 +106,26 @@ std::string type_names(const std::set<aby_dtype> &dtypes) {
   return names;
 }
 
-// "bf16 as q8_0: 123; bf16: 45"
-std::string weight_forms_text(const std::map<WeightForm, std::uint64_t> &forms) {
-  std::string text;
-  for (const auto &[form, elements] : forms) {
-    text += (text.empty() ? "" : "; ") + std::string(dtype_name(form.stored));
-    if (form.held != form.stored)
-      text += std::string(" as ") + dtype_name(form.held);
-    text += (form.packed ? " packed: " : ": ") + std::to_string(elements);
+// Such as "q2_k as q4_g16_bias (2.62 to 8.00 bits), q4_0 as q4 (4.50 bits)": bits a weight, as stored and in memory.
+std::string layout_names(const WeightTotals &totals) {
+  std::string names;
+  for (const auto &[key, layout] : totals.layouts) {
+    const auto bits = [&](std::uint64_t bytes) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.2f", 8 * static_cast<double>(bytes) / static_cast<double>(layout.elements));
+      return std::string(text);
+    };
+    const std::string stored = bits(layout.stored_bytes), kept = bits(layout.kept_bytes);
+    names += (names.empty() ? "" : ", ") + std::string(dtype_name(key.first)) + " as " + key.second + " (" + stored +
+             (kept == stored ? "" : " to " + kept) + " bits)";
   }
-  return text;
+  return names;
 }
 
 aby_model *make_handle(std::shared_ptr<LoadedModel> model) {
   auto handle = std::make_unique<aby_model>();
   handle->weight_types = type_names(model->plan().totals.dtypes);
-  handle->weight_forms = weight_forms_text(model->plan().totals.forms);
+  handle->weight_layouts = layout_names(model->plan().totals);
   handle->model = std::move(model);
   return handle.release();
 }
@@ -163,7 +161,6 @@ aby_model_info info_struct(const aby_model &handle) {
   info.cache_dtype = model.cache().dtype();
   info.arithmetic = model.arithmetic().quantised;
   info.packed_cache = model.from_packed_cache() ? 1 : 0;
-  info.weight_forms = handle.weight_forms.c_str();
   const ModelPlan &plan = model.plan();
   info.parameters = plan.totals.parameters;
   info.active_parameters = plan.active_parameters;
@@ -172,6 +169,7 @@ aby_model_info info_struct(const aby_model &handle) {
   info.mapped_bytes = plan.totals.mapped_bytes;
   info.cache_bytes_per_token = plan.cache_bytes_per_token;
   info.cache_tokens = plan.cache_tokens;
+  info.weight_layouts = handle.weight_layouts.c_str();
   return info;
 }
 
@@ -261,6 +259,42 @@ aby_status aby_model_device(aby_device **out, const aby_model *model) {
     handle->device = model->model->device();
     handle->info = handle->device->info();
     *out = handle.release();
+  });
+}
+
+aby_status aby_profile_part_init(aby_profile_part *out, size_t struct_size) {
+  return init_struct(out, struct_size, aby_profile_part{}, "aby_profile_part");
+}
+
+aby_status aby_model_profile(aby_model *model, uint32_t on) {
+  return guard([&] {
+    require(model, "model");
+    model->model->profile(on != 0);
+  });
+}
+
+aby_status aby_model_profile_count(size_t *out, const aby_model *model) {
+  return guard([&] {
+    require(out, "out");
+    require(model, "model");
+    *out = kParts;
+  });
+}
+
+aby_status aby_model_profile_get(aby_profile_part *out, const aby_model *model, size_t index) {
+  return guard([&] {
+    require(model, "model");
+    if (index >= kParts)
+      fail(ABY_ERROR_NOT_FOUND, "profile part ", index, ": there are ", kParts);
+    const auto part = static_cast<Part>(index);
+    const PartTotals totals = model->model->profile().totals(part);
+    aby_profile_part value{};
+    value.name = part_name(part);
+    value.calls = totals.calls;
+    value.seconds = totals.seconds;
+    value.flops = totals.flops;
+    value.bytes = totals.bytes;
+    fill_struct(out, value, "aby_profile_part");
   });
 }
 

@@ -120,7 +120,8 @@ GenerationEvent Generation::draw() {
   const OutputArray logits = sequence_->output(ABY_OUTPUT_LOGITS, 0);
   const auto vocab = static_cast<std::size_t>(logits.shape[1]);
   const auto *last = static_cast<const float *>(logits.data) + static_cast<std::size_t>(logits.shape[0] - 1) * vocab;
-  const std::int32_t token = sampler_.draw({last, vocab});
+  Profile &profile = sequence_->model()->profile();
+  const std::int32_t token = profile.timed(Part::kSampling, [&] { return sampler_.draw({last, vocab}); });
   ++completion_tokens_;
   if (ends(token)) {
     GenerationEvent result = end(ABY_FINISH_STOP);

@@ -191,14 +191,23 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
   WeightLoader loader(device_, *held, arithmetic_, config_.fp8.block_n, config_.fp8.block_k, config_.fp8.enabled, {},
                       weight_map_, std::move(changed));
   ModelWeights weights = visit_weights(config_, mtp_, loader);
+  profile_.rebind(loader.loaded()); // the last step that can fail
   weights_ = std::move(weights);
   weight_map_ = std::move(loader.loaded());
   source_ = source;
   epoch_.fetch_add(1, std::memory_order_release);
 }
 
-ForwardModel LoadedModel::forward_model() const noexcept {
-  return {&config_, &weights_, &rope_, cache_.layers(), cache_.dtype(), absorb_below_};
+void LoadedModel::profile(bool on) {
+  const std::shared_lock lock(weights_mutex_);
+  if (on)
+    profile_.start(weight_map_);
+  else
+    profile_.stop();
+}
+
+ForwardModel LoadedModel::forward_model() noexcept {
+  return {&config_, &weights_, &rope_, cache_.layers(), cache_.dtype(), absorb_below_, &profile_};
 }
 
 } // namespace abyssal

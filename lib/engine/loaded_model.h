@@ -59,7 +59,11 @@ public:
   bool from_packed_cache() const noexcept { return images_ != nullptr; }
   const Arithmetic &arithmetic() const noexcept { return arithmetic_; }
   bool mtp() const noexcept { return mtp_; }
-  ForwardModel forward_model() const noexcept;
+  ForwardModel forward_model() noexcept;
+
+  // Starts measuring evaluations anew, or stops. What was measured stays until the next start.
+  void profile(bool on);
+  Profile &profile() noexcept { return profile_; }
 
   // Counts the replacements of weights; a sequence made with another count is stale.
   std::uint64_t epoch() const noexcept { return epoch_.load(std::memory_order_acquire); }
@@ -91,6 +95,7 @@ private:
   ModelWeights weights_;
   std::shared_mutex weights_mutex_;
   std::atomic<std::uint64_t> epoch_{0};
+  Profile profile_;
 };
 
 } // namespace abyssal

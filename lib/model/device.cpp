@@ -54,7 +54,9 @@ void Buffer::swap(Buffer &other) noexcept {
   std::swap(bytes_, other.bytes_);
 }
 
-Weight::Weight(DevicePtr device, const abk_weight_desc &desc) : device_(std::move(device)) {
+Weight::Weight(DevicePtr device, const abk_weight_desc &desc)
+    : device_(std::move(device)), n_(desc.n), k_(desc.k), count_(desc.count) {
+  device_->check(device_->api().weight_size(device_->handle(), &desc, &size_), "weight_size");
   device_->check(device_->api().weight_create(device_->handle(), &weight_, &desc), "weight_create");
 }
 

@@ -80,9 +80,15 @@ public:
   const abk_weight *get() const noexcept { return weight_; }
   // Its image; null where it has none.
   const void *image() const;
+  std::int64_t n() const noexcept { return n_; }
+  std::int64_t k() const noexcept { return k_; }
+  std::int64_t count() const noexcept { return count_; }
+  const abk_weight_size &size() const noexcept { return size_; }
 
 private:
   DevicePtr device_;
+  std::int64_t n_, k_, count_;
+  abk_weight_size size_{};
   abk_weight *weight_ = nullptr;
 };
 

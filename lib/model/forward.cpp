@@ -95,7 +95,9 @@ void forward_pass(const DevicePtr &device, Workspace &workspace, const ForwardMo
   workspace.reserve(ragged.workspace_size());
   const Batch batch(device, ragged.desc());
   const DrainOnExit drain(*device);
-  const PassContext pass{*device, device->api(), workspace, model, config, ragged.rows(), batch.get()};
+  const ProfiledPass profiled(*device, model);
+  ProfiledPass::note(batch.get(), ragged.desc());
+  const PassContext pass{*device, profiled.api(), workspace, model, config, ragged.rows(), batch.get()};
 
   run_layers(pass, ragged);
   const bool mtp = std::any_of(sequences.begin(), sequences.end(), [](const PassSequence &s) { return s.mtp; });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/model_weights.h"
+#include "model/profile.h"
 #include "model/rope.h"
 #include "model/workspace.h"
 
@@ -51,6 +52,7 @@ struct ForwardModel {
   std::span<const LayerCache> cache; // [layers, and one more with MTP]
   aby_dtype cache_dtype = ABY_DTYPE_F32;
   std::uint32_t absorb_below = 128;
+  Profile *profile = nullptr; // times the pass when it is on
 };
 
 // Runs the pass and waits for it. The caller holds the device's queue mutex. Throws CANCELLED between layers when a

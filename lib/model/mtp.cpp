@@ -113,6 +113,7 @@ void mtp_pass(const DevicePtr &device, const PassContext &main, const Ragged &ra
   }
   const Ragged pair_rows(shares, *main.model.rope);
   const Batch batch(device, pair_rows.desc());
+  ProfiledPass::note(batch.get(), pair_rows.desc());
   const DrainOnExit drain(*device);
   const PassContext pass{main.device, main.api, main.workspace, main.model, main.config, pair_rows.rows(), batch.get()};
   combine(pass, w);

@@ -130,9 +130,15 @@ WeightPtr WeightReader::take(const WeightSpec &spec) {
   device_->check(device_->api().weight_size(device_->handle(), &prepared.desc, &size), spec.names.front().c_str());
   totals_.weight_bytes += size.bytes;
   totals_.mapped_bytes += size.borrowed_bytes;
-  if (!spec.repeated)
-    totals_.forms[{prepared.stored, size.held, size.packed != 0}] +=
-        static_cast<std::uint64_t>(spec.n * spec.k) * spec.names.size();
+  const abk_weight_desc &desc = prepared.desc;
+  if (size.layout != nullptr || prepared.stored != desc.dtype) {
+    LayoutTotals &layout =
+        totals_.layouts[{prepared.stored, size.layout != nullptr ? size.layout : dtype_name(desc.dtype)}];
+    const auto elements = static_cast<std::uint64_t>(desc.n * desc.count) * static_cast<std::uint64_t>(desc.k);
+    layout.elements += elements;
+    layout.stored_bytes += elements / static_cast<std::uint64_t>(desc.k) * row_bytes(prepared.stored, desc.k);
+    layout.kept_bytes += size.bytes;
+  }
   return nullptr;
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace abyssal {
@@ -45,11 +46,10 @@ public:
   virtual bool takes_halves() const = 0;
 };
 
-// How weights are held that are stored in one type.
-struct WeightForm {
-  aby_dtype stored, held;
-  bool packed; // arranged for the backend's kernels
-  auto operator<=>(const WeightForm &) const = default;
+// Weights of one stored type in one layout of the backend's.
+struct LayoutTotals {
+  std::uint64_t elements = 0;
+  std::uint64_t stored_bytes = 0, kept_bytes = 0;
 };
 
 struct WeightTotals {
@@ -60,7 +60,7 @@ struct WeightTotals {
   std::uint64_t routed_parameters = 0; // elements of stacked experts
   std::uint64_t outer_parameters = 0;  // elements of embedding and head
   std::set<aby_dtype> dtypes;
-  std::map<WeightForm, std::uint64_t> forms; // their elements
+  std::map<std::pair<aby_dtype, std::string>, LayoutTotals> layouts; // of block formats that are kept in another layout
 };
 
 // What all visitors share: looks a spec's tensors up, checks them and adds to the totals.

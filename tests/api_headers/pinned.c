@@ -189,9 +189,17 @@ FIELD(aby_model_info, weight_bytes, 120, 8);
 FIELD(aby_model_info, mapped_bytes, 128, 8);
 FIELD(aby_model_info, cache_bytes_per_token, 136, 8);
 FIELD(aby_model_info, cache_tokens, 144, 8);
-FIELD(aby_model_info, weight_forms, 152, 8);
+FIELD(aby_model_info, weight_layouts, 152, 8);
 FIELD(aby_model_info, arithmetic, 160, 4);
 FIELD(aby_model_info, packed_cache, 164, 4);
+
+FIELD(aby_profile_part, struct_size, 0, 4);
+FIELD(aby_profile_part, reserved, 4, 4);
+FIELD(aby_profile_part, name, 8, 8);
+FIELD(aby_profile_part, calls, 16, 8);
+FIELD(aby_profile_part, seconds, 24, 8);
+FIELD(aby_profile_part, flops, 32, 8);
+FIELD(aby_profile_part, bytes, 40, 8);
 
 FIELD(aby_chat_options, struct_size, 0, 4);
 FIELD(aby_chat_options, add_generation_prompt, 4, 4);

@@ -33,7 +33,7 @@ void expect_weight_refused(OpDevice &device, abk_weight_desc desc, aby_status ex
                            bool only_data, Change &&change) {
   change(desc);
   INFO("expected: ", text);
-  abk_weight_size size{7, 7};
+  abk_weight_size size{7, 7, nullptr};
   if (!only_data) {
     CHECK(device.api.weight_size(device.device, &desc, &size) == expected);
     CHECK(std::string(device.api.error_text()).find(text) != std::string::npos);
@@ -142,6 +142,32 @@ TEST_CASE("weight_size tells what a weight takes, and how much of it stays where
           CHECK(size.borrowed_bytes == 0);
         else if (c.use != ABK_USE_VECTOR)
           CHECK(size.borrowed_bytes >= c.data);
+      });
+    }
+  }
+}
+
+TEST_CASE("weight_size names the layout that quantised weights are packed in, and no other") {
+  const std::vector<std::pair<aby_dtype, std::string>> packed = {
+      {ABY_DTYPE_Q4_0, "q4"},         {ABY_DTYPE_Q4_1, "q4_bias"},  {ABY_DTYPE_Q5_0, "q8"},
+      {ABY_DTYPE_Q5_1, "q5_bias"},    {ABY_DTYPE_Q8_0, "q8"},       {ABY_DTYPE_Q2_K, "q4_g16_bias"},
+      {ABY_DTYPE_Q3_K, "q4_g16"},     {ABY_DTYPE_Q4_K, "q4_k"},     {ABY_DTYPE_Q5_K, "q5_bias"},
+      {ABY_DTYPE_Q6_K, "q8_g16"},     {ABY_DTYPE_IQ4_NL, "table4"}, {ABY_DTYPE_IQ4_XS, "table4_f32"},
+      {ABY_DTYPE_MXFP4, "table4_f32"}};
+  for (const auto &[dtype, layout] : packed) {
+    for (const aby_dtype compute : {ABY_DTYPE_I8, ABY_DTYPE_F32}) {
+      on_every_backend([&](OpDevice &device) {
+        abk_weight_desc desc{};
+        desc.dtype = dtype;
+        desc.n = 16;
+        desc.k = 256;
+        desc.count = 2;
+        desc.compute = compute;
+        INFO(dtype_name(dtype), " for ", dtype_name(compute));
+        abk_weight_size size{};
+        device.must(device.api.weight_size(device.device, &desc, &size), "weight_size");
+        const bool packs = std::string(device.api.name) == "cpu" && compute == ABY_DTYPE_I8;
+        CHECK(std::string(size.layout != nullptr ? size.layout : "") == (packs ? layout : ""));
       });
     }
   }

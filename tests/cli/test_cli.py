@@ -89,9 +89,9 @@ def test_weights_rounded_while_they_are_loaded(name, weights):
     assert plan["parameters"] == stored["parameters"] and plan["file_bytes"] == stored["file_bytes"]
     info = out_json("info", folder, "--weights", weights, "--json")
     assert info["weight_bytes"] == plan["weight_bytes"]
-    assert {"int8": "as q8_0 packed: ", "int4": "as q4_0 packed: "}[weights] in info["weight_forms"]
+    assert {"int8": "as q8 (", "int4": "as q4 ("}[weights] in info["weight_layouts"]
     assert info["arithmetic"] == {"int8": "int16", "int4": "int8"}[weights]
-    assert "held as" in run("info", folder, "--weights", weights).stdout.decode()
+    assert "kept            " in run("info", folder, "--weights", weights).stdout.decode()
 
 
 def test_packed_cache(tmp_path):
@@ -259,3 +259,53 @@ def test_bench_json():
     assert [(r["kind"], r["tokens"], r["depth"], r["threads"]) for r in result["results"]] == \
         [("prompt", 16, 0, 1), ("decode", 4, 0, 1), ("prompt", 16, 70, 1), ("decode", 4, 70, 1)]
     assert all(r["tokens_per_second"] > 0 for r in result["results"]) and "ceilings" in result
+
+
+def test_bench_names_the_work_and_what_it_reaches_of_the_ceilings():
+    result = out_json("bench", TINY, "-p", 16, "-n", 4, "-t", 1, "-r", 1, "--json")
+    prompt, decode = result["results"]
+    ceilings = result["ceilings"]
+    info = out_json("info", TINY, "--json")
+    assert prompt["flops_per_token"] == 2 * info["active_parameters"] and "bytes_per_token" not in prompt
+    assert 2 * info["active_parameters"] < decode["bytes_per_token"] < info["weight_bytes"]
+    assert ceilings["threads"] == 1 and ceilings["read_bytes_per_second"] > 0 and ceilings["matmul_f32_flops"] > 0
+    assert 64 << 20 <= ceilings["read_bytes"] <= 2 << 30
+
+    def share(result, work, ceiling):
+        return pytest.approx(result["tokens_per_second"] * result[work] / ceilings[ceiling])
+
+    assert prompt["share_of_f32"] == share(prompt, "flops_per_token", "matmul_f32_flops")
+    assert decode["share_of_read"] == share(decode, "bytes_per_token", "read_bytes_per_second")
+    assert "share_of_read" not in prompt and "share_of_s8" not in decode
+    assert ("share_of_s8" in prompt) == (ceilings["matmul_s8_ops"] > 0)
+
+
+def test_bench_profile():
+    arguments = ["bench", TINY, "-p", 16, "-n", 4, "-d", "0,70", "-t", 1, "-r", 1, "--no-ceilings", "--profile"]
+    result = out_json(*arguments, "--json")
+    profiles = result["profiles"]
+    assert [(p["kind"], p["tokens"], p["depth"], p["threads"]) for p in profiles] == \
+        [("prompt", 16, 0, 1), ("decode", 4, 0, 1), ("prompt", 16, 70, 1), ("decode", 4, 70, 1)]
+    for profile in profiles:
+        calls = {part["name"]: part["calls"] for part in profile["parts"]}
+        passes = 1 if profile["kind"] == "prompt" else 4
+        assert calls == {"embedding": passes, "norms": 9 * passes, "attention projections": 8 * passes,
+                         "attention": 4 * passes, "router": 6 * passes, "experts": 3 * passes, "mlp": passes,
+                         "head": passes, "sampling": 0 if profile["kind"] == "prompt" else 4}
+        assert sum(part["seconds"] for part in profile["parts"]) <= profile["seconds"]
+        assert profile["everything_else"] >= 0
+    table = run(*arguments).stdout.decode()
+    assert "decode of 4 at depth 70, 1 threads" in table and table.count("everything else") == 4
+    assert "attention projections" in table and "GFLOP/s" in table and "GB/s" in table
+
+
+def test_info_says_how_quantised_weights_are_kept():
+    folder = ROOT / "tests/data/conformance-gguf"
+    assert out_json("info", TINY, "--json")["weight_layouts"] == ""
+    file = folder / "tiny-v2-lite-Q2_K.gguf"
+    layouts = out_json("info", file, "--json")["weight_layouts"]
+    assert "q2_k as q4_g16_bias (2.62 to " in layouts
+    assert f"kept            {layouts}\n" in run("info", file).stdout.decode()
+    assert "q8_0 as q8 (8.50 " in out_json("info", folder / "tiny-v2-lite-legacy-Q8_0.gguf", "--json")["weight_layouts"]
+    exact = out_json("info", file, "--json", "--activations", "f32")
+    assert exact["weight_layouts"] == "" and exact["weight_types"] == out_json("info", file, "--json")["weight_types"]

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,6 +25,25 @@ public:
 
 private:
   int descriptor_;
+};
+
+// A folder of this process, gone with it.
+class FuzzFolder {
+public:
+  FuzzFolder() : path_((std::filesystem::temp_directory_path() / "abyssal-fuzz-XXXXXX").string()) {
+    if (mkdtemp(path_.data()) == nullptr)
+      std::abort();
+  }
+  ~FuzzFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  FuzzFolder(const FuzzFolder &) = delete;
+  FuzzFolder &operator=(const FuzzFolder &) = delete;
+  const std::string &path() const noexcept { return path_; }
+
+private:
+  std::string path_;
 };
 
 } // namespace test

@@ -7,7 +7,9 @@ import json
 import pathlib
 import struct
 
-SEEDS = pathlib.Path(__file__).resolve().parent / "seeds"
+HERE = pathlib.Path(__file__).resolve().parent
+SEEDS = HERE / "seeds"
+DATA = HERE.parent / "data"
 
 
 def text(value):
@@ -82,10 +84,71 @@ def safetensors():
     return struct.pack("<Q", len(raw)) + raw + bytes(32)
 
 
+def index():
+    names = {"a": "1.safetensors", "b": "2.safetensors"}
+    return json.dumps({"metadata": {"total_size": 8}, "weight_map": names}).encode()
+
+
+def vocabulary():
+    """A byte-level BPE with a marker, small enough to be read thousands of times a second."""
+    tokens = ["<s>", "</s>", "a", "b", "ab", "1", "2", "\u0120", "\u010a", "\u00c3", "\u00a9", "<think>"]
+    return tokens, [3, 3] + [1] * 9 + [4], ["a b"]
+
+
+def gguf_text(pre):
+    tokens, types, merges = vocabulary()
+    metadata = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": pre, "tokenizer.ggml.tokens": tokens}
+    metadata |= {"tokenizer.ggml.token_type": types, "tokenizer.ggml.merges": merges, "tokenizer.ggml.bos_token_id": 0}
+    metadata |= {"tokenizer.ggml.eos_token_id": 1, "tokenizer.ggml.add_bos_token": True}
+    metadata["tokenizer.chat_template"] = "{{ bos_token }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    return gguf(metadata, {})
+
+
+def tokenizer(pattern):
+    tokens, types, merges = vocabulary()
+    steps = [{"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}]
+    steps.append({"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False})
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    added = [{"id": i, "content": token, "special": kind == 3} | flags
+             for i, (token, kind) in enumerate(zip(tokens, types)) if kind != 1]
+    single = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    special = {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}
+    all_ = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": {"type": "NFC"}}
+    all_["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
+    all_["post_processor"] = {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": special}
+    all_["decoder"] = steps[1] | {"add_prefix_space": True}
+    all_["model"] = {"type": "BPE", "vocab": {token: i for i, token in enumerate(tokens)}, "merges": merges}
+    config = {"add_bos_token": True, "bos_token": "<s>", "tokenizer_class": "LlamaTokenizerFast", "chat_template": "x"}
+    return json.dumps(all_).encode() + b"\0" + json.dumps(config).encode()
+
+
+def messages():
+    call = {"type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}
+    turns = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "<think>r</think>c", "tool_calls": [call]}]
+    turns.append({"role": "tool", "content": "1", "name": "f"})
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+    return b"\0".join(json.dumps(part).encode() for part in (turns, tools, {"thinking": True}))
+
+
+def write(target, name, data):
+    (SEEDS / target).mkdir(parents=True, exist_ok=True)
+    (SEEDS / target / name).write_bytes(data)
+
+
 def main():
-    (SEEDS / "gguf" / "deepseek.gguf").write_bytes(deepseek())
-    (SEEDS / "gguf" / "llama.gguf").write_bytes(llama())
-    (SEEDS / "safetensors" / "two.safetensors").write_bytes(safetensors())
+    write("gguf", "deepseek.gguf", deepseek())
+    write("gguf", "llama.gguf", llama())
+    write("safetensors", "two.safetensors", safetensors())
+    write("safetensors", "index.json", index())
+    for pre in ("deepseek-llm", "deepseek-v3", "qwen2", "llama-bpe"):
+        write("gguf_text", f"{pre}.gguf", gguf_text(pre))
+    write("tokenizer", "digits", tokenizer(r"\p{N}{1,3}"))
+    write("tokenizer", "spaces", tokenizer(r"\s+(?!\S)|\s+"))
+    for folder in sorted((DATA / "conformance").iterdir()):
+        generation = (folder / "generation_config.json").read_bytes()
+        write("config", folder.name, (folder / "config.json").read_bytes() + b"\0" + generation)
+    for file in sorted((DATA / "text/templates").glob("*.jinja")):
+        write("chat_template", file.stem, file.read_bytes() + b"\0" + messages())
 
 
 main()

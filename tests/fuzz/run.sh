@@ -1,37 +1,62 @@
 #!/usr/bin/env bash
-# Builds the fuzzers with clang's libFuzzer and the sanitizers, and runs each. Exit 77: there is no clang that can.
-# Usage: run.sh BUILD_FOLDER [RUNS]      default: 20000 runs each, always the same ones
+# Builds a fuzzer for each reader with clang's libFuzzer and the sanitizers, and runs them, as many at a time as there are
+# processors, at least two. They start from seeds/, which make_seeds.py writes, from corpus/, a few of the inputs that
+# longer runs found (picked from what -set_cover_merge=1 kept), and from what the last run left in BUILD_FOLDER.
+# Exit 77: there is no clang that can.
+# Usage: run.sh BUILD_FOLDER RUST_LIBRARY [SECONDS [TARGET...]]     default: 60 seconds each, all targets
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=${1:?the folder to build in}
-runs=${2:-20000}
+build=$(realpath -m "${1:?the folder to build in}")
+rust=$(realpath "${2:?the Rust part of the text library, libabyssal_text.a}")
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=tests/fuzz
+seconds=${3:-60}
+targets=(gguf gguf_text safetensors config tokenizer chat_template)
+[ $# -le 3 ] || targets=("${@:4}")
 
-compiler=
-for candidate in clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 clang++; do
-  if command -v "$candidate" >/dev/null &&
-    echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char *, unsigned long) { return 0; }' |
-    "$candidate" -fsanitize=fuzzer,address,undefined -x c++ - -o /dev/null 2>/dev/null; then
-    compiler=$candidate
-    break
-  fi
-done
-if [ -z "$compiler" ]; then
-  echo "skipped: no clang with -fsanitize=fuzzer (Debian: clang-19 and libclang-rt-19-dev)"
+compiler=$(bash "$here/find_clang.sh") || {
+  echo "skipped: no clang++ that builds with -fsanitize=fuzzer (Debian: clang and libclang-rt-dev)"
   exit 77
-fi
+}
+jobs=$(nproc)
+[ "$jobs" -ge 2 ] || jobs=2
+launcher=$(command -v ccache || true)
+flags="-std=c++20 -O1 -gline-tables-only -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
+  -I. -Ilib -Iinclude -Itests/fuzz"
+sources=(lib/base/{block_format,mapped_file,status}.cpp lib/weights/*.cpp lib/text/*.cpp
+  lib/model/{config,config_fields,gguf_config}.cpp lib/engine/text_parts.cpp)
 
-mkdir -p "$build"
-flags=(-std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
-  -I"$root" -I"$root/lib" -I"$root/include" -I"$root/tests/fuzz")
-base=("$root"/lib/base/{block_format,mapped_file,status}.cpp)
-"$compiler" "${flags[@]}" "$root"/tests/fuzz/gguf_fuzz.cpp "$root"/lib/weights/gguf_*.cpp \
-  "$root"/lib/model/{config,config_fields,gguf_config}.cpp "${base[@]}" -o "$build/gguf_fuzz"
-"$compiler" "${flags[@]}" "$root"/tests/fuzz/safetensors_fuzz.cpp "$root"/lib/weights/safetensors{,_header}.cpp \
-  "${base[@]}" -o "$build/safetensors_fuzz"
-
-for target in gguf safetensors; do
-  rm -rf "$build/$target"
-  mkdir -p "$build/$target" # what it finds; the seeds stay as they are
-  "$build/${target}_fuzz" -runs="$runs" -seed=1 -max_len=16384 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="$build/$target-" "$build/$target" "$root/tests/fuzz/seeds/$target" 2>&1 | tail -12
+# Compiles one source into BUILD_FOLDER/objects.
+compile() {
+  $launcher "$compiler" $flags -c "$1" -o "$build/objects/$(basename "$1" .cpp).o"
+}
+export -f compile
+export build compiler flags launcher
+mkdir -p "$build/objects"
+entries=("${targets[@]/#/$here/}")
+printf '%s\n' "${sources[@]}" "${entries[@]/%/_fuzz.cpp}" |
+  xargs -d '\n' -P "$jobs" -I{} bash -c 'set -euo pipefail; compile "$1"' bash {}
+rm -f "$build/readers.a"
+readers=("${sources[@]##*/}")
+readers=("${readers[@]/%.cpp/.o}")
+ar rcs "$build/readers.a" "${readers[@]/#/$build/objects/}"
+for target in "${targets[@]}"; do
+  "$compiler" -fsanitize=fuzzer,address,undefined "$build/objects/${target}_fuzz.o" "$build/readers.a" "$rust" \
+    -lpthread -ldl -lm -o "$build/${target}_fuzz"
 done
+
+# One target: its last lines when it ends well, all of the report when not.
+fuzz() {
+  local target=$1 log=$build/$1.log
+  mkdir -p "$build/corpus/$target" # what it finds; the others stay as they are
+  if "$build/${target}_fuzz" -max_total_time="$seconds" -timeout=20 -max_len=16384 -rss_limit_mb=2048 \
+    -artifact_prefix="$build/$target-" "$build/corpus/$target" "$here/corpus/$target" "$here/seeds/$target" >"$log" 2>&1; then
+    printf '%-14s %s\n' "$target" "$(grep '^Done' "$log")"
+  else
+    grep -v '^#[0-9]*\s' "$log" | tail -n 60
+    printf '%s failed. Run it on the input that it names above: %s INPUT\n' "$target" "$build/${target}_fuzz"
+    return 1
+  fi
+}
+export -f fuzz
+export here seconds
+printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -I{} bash -c 'set -euo pipefail; fuzz "$1"' bash {}

@@ -22,7 +22,7 @@ def test_rounded_weights_are_near_the_stored_ones(name, weights):
     got = logits(model, prompt(name, "p1"))
     assert relative_error(got, expected(name)["p1.logits_last"][-1:]) < LIMITS[weights]
     assert model.info.arithmetic == {"int8": "i16", "int4": "i8"}[weights]
-    assert {"int8": "as q8_0 packed", "int4": "as q4_0 packed"}[weights] in model.info.weight_forms
+    assert {"int8": "as q8 (", "int4": "as q4 ("}[weights] in model.info.weight_layouts
     plan = abyssal.Model.plan(checkpoint(name), backend="cpu", cache_tokens=2048, weights=weights)
     assert plan.weight_bytes == model.info.weight_bytes
 

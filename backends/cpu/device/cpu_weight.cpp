@@ -46,20 +46,19 @@ std::optional<PackedMatrix> form_of(const abk_weight_desc &desc) {
 abk_weight_size CpuWeight::size_of(const abk_weight_desc &desc) {
   check_weight_desc(desc);
   if (desc.use == ABK_USE_VECTOR)
-    return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0, ABY_DTYPE_F32, 0, 0};
+    return {static_cast<std::uint64_t>(desc.n) * sizeof(float), 0, nullptr, 0};
   if (const auto form = form_of(desc)) {
     const auto bytes = static_cast<std::uint64_t>(packed_bytes(form->kind, form->n, form->k) * desc.count);
-    return {bytes, desc.image != nullptr ? bytes : 0, desc.dtype, 1, bytes};
+    return {bytes, desc.image != nullptr ? bytes : 0, layout_name(form->kind), bytes};
   }
   if (kept_as_bf16(desc)) {
     const std::uint64_t bytes =
         static_cast<std::uint64_t>(desc.n) * static_cast<std::uint64_t>(desc.k) * sizeof(std::uint16_t);
-    return {bytes, desc.image != nullptr ? bytes : 0, ABY_DTYPE_BF16, 0, bytes};
+    return {bytes, desc.image != nullptr ? bytes : 0, "bf16", bytes};
   }
   if (desc.image != nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", weight_use_name(desc.use), "): has no image");
   abk_weight_size size{};
-  size.held = desc.dtype;
   for (std::int64_t i = 0; i < desc.count; ++i) {
     size.bytes += matrix_bytes(desc);
     if (reads_in_place(desc, desc.data != nullptr ? desc.data[i] : nullptr, desc.dtype))

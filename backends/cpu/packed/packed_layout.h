@@ -78,6 +78,12 @@ constexpr PackedLayout layout_of(PackedKind kind) {
   return layouts[static_cast<int>(kind)];
 }
 
+constexpr const char *layout_name(PackedKind kind) {
+  constexpr const char *names[kPackedKinds] = {"q4",     "q4_bias",     "q4_k", "table4",  "table4_f32",
+                                               "q4_g16", "q4_g16_bias", "q8",   "q5_bias", "q8_g16"};
+  return names[static_cast<int>(kind)];
+}
+
 // Whether all quants are below 128: see AVX2's dot product.
 constexpr bool small_quants(PackedKind kind) {
   return kind == PackedKind::kQ5Bias || (layout_of(kind).bits == 4 && !layout_of(kind).table);

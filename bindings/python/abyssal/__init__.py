@@ -29,7 +29,7 @@ from ._errors import (
     TemplateError,
     Unsupported,
 )
-from ._info import BackendInfo, DeviceInfo, ModelInfo, ModelPlan
+from ._info import BackendInfo, DeviceInfo, ModelInfo, ModelPlan, ProfilePart
 from ._model import Model
 from ._reply import Event, Reply, Stream, Usage
 from ._sequence import Sequence, eval_batch
@@ -58,6 +58,7 @@ __all__ = [
     "ModelPlan",
     "NoMemory",
     "NotFound",
+    "ProfilePart",
     "Reply",
     "Sequence",
     "StateError",

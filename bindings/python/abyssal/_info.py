@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BackendInfo", "DeviceInfo", "ModelInfo", "ModelPlan"]
+__all__ = ["BackendInfo", "DeviceInfo", "ModelInfo", "ModelPlan", "ProfilePart"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,9 @@ class ModelInfo:
     """"mla" or "gqa"."""
     weight_types: str
     """Types of the stored weights, such as "f8_e4m3 bf16 f32"."""
+    weight_layouts: str
+    """Weights that are not held as they are stored, with their bits a weight as stored and in memory, such as "q2_k as
+    q4_g16_bias (2.62 to 8.00 bits), bf16 as q8 (16.00 to 8.50 bits)"; "" if there are none."""
     layers: int
     hidden_size: int
     vocab_size: int
@@ -103,10 +106,21 @@ class ModelInfo:
     cache_bytes_per_token: int
     cache_tokens: int
     """Tokens that the cache of all sequences together holds."""
-    weight_forms: str
-    """How the weights of each stored type are held, with their number of elements: "bf16 as q8_0 packed: 15485370368;
-    bf16: 419430400; ..."."""
     arithmetic: str
     """What activations are rounded to in products with quantised weights: "i8", "i16" or "f32"."""
     packed_cache: bool
     """Whether weights are mapped from a packed cache."""
+
+
+@dataclass(frozen=True)
+class ProfilePart:
+    """What the evaluations of a model spent on one part of their work; see abyssal.h."""
+
+    name: str
+    """"embedding", "norms", "attention projections", "attention", "router", "experts", "mlp", "head" or "sampling"."""
+    calls: int
+    seconds: float
+    flops: int
+    """Of its products, two for a multiplication and its addition; 0 for parts that have none."""
+    bytes: int
+    """Of the weights and cached rows that those products must read, each counted once a call."""

@@ -15,7 +15,7 @@ from ._arrays import DTYPE_NAMES, Tensors, Tokens, as_tensors, as_tokens, dtype_
 from ._check import choice, no_pickle, unsigned, utf8
 from ._device import Device
 from ._errors import InvalidArgument
-from ._info import ModelInfo, ModelPlan
+from ._info import ModelInfo, ModelPlan, ProfilePart
 from ._reply import Reply, Stream, start
 from ._sequence import Sequence
 
@@ -323,6 +323,15 @@ class Model:
     def device(self) -> Device:
         """The device that the model runs on."""
         return Device._wrap(self._raw.device())
+
+    def profile(self, on: bool = True) -> None:
+        """Starts measuring the evaluations of this model, from nothing, or stops. Results stay the same bits."""
+        self._raw.profile(bool(on))
+
+    @property
+    def profile_parts(self) -> List[ProfilePart]:
+        """What was measured while the profile was on: every part, also those without a call."""
+        return [ProfilePart(**part) for part in self._raw.profile_parts()]
 
     @property
     def eos_tokens(self) -> List[int]:

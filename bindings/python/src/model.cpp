@@ -214,6 +214,7 @@ py::dict model_info(const ModelHandle &handle) {
   result["architecture"] = info.architecture;
   result["attention"] = info.attention;
   result["weight_types"] = info.weight_types;
+  result["weight_layouts"] = info.weight_layouts;
   result["layers"] = info.layers;
   result["hidden_size"] = info.hidden_size;
   result["vocab_size"] = info.vocab_size;
@@ -238,10 +239,25 @@ py::dict model_info(const ModelHandle &handle) {
   result["mapped_bytes"] = info.mapped_bytes;
   result["cache_bytes_per_token"] = info.cache_bytes_per_token;
   result["cache_tokens"] = info.cache_tokens;
-  result["weight_forms"] = info.weight_forms;
   result["arithmetic"] = info.arithmetic;
   result["packed_cache"] = info.packed_cache != 0;
   return result;
+}
+
+void profile(const ModelHandle &handle, bool on) { handle.get()->object.profile(on); }
+
+py::list profile_parts(const ModelHandle &handle) {
+  py::list parts;
+  for (const aby_profile_part &part : handle.get()->object.profile_parts()) {
+    py::dict fields;
+    fields["name"] = part.name;
+    fields["calls"] = part.calls;
+    fields["seconds"] = part.seconds;
+    fields["flops"] = part.flops;
+    fields["bytes"] = part.bytes;
+    parts.append(fields);
+  }
+  return parts;
 }
 
 std::vector<std::int32_t> eos_tokens(const ModelHandle &handle) { return handle.get()->object.eos_tokens(); }
@@ -263,6 +279,8 @@ void bind_model(py::module_ &module) {
   type.def("info", &model_info, "What it is.");
   type.def("eos_tokens", &eos_tokens, "The tokens that end a reply.");
   type.def("device", &model_device, "The device it runs on.");
+  type.def("profile", &profile, py::arg("on"), "Starts measuring evaluations, or stops.");
+  type.def("profile_parts", &profile_parts, "What was measured.");
   bind_text(type);
   bind_close(type);
   module.def("plan_model", &plan_model, py::arg("path"), py::arg("options"), "Memory that opening would need.");
