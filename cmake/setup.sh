@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-packages=(g++ cmake ninja-build make pkg-config python3-venv python3-dev nlohmann-json3-dev libcli11-dev)
+packages=(g++ cmake ninja-build make pkg-config python3-venv python3-dev nlohmann-json3-dev libcli11-dev libxxhash-dev)
 requirements=(cmake/requirements-build.txt)
 if [ "${1:-}" != --build-only ]; then
   packages+=(doctest-dev abigail-tools ccache clang libclang-rt-dev)

@@ -1,5 +1,4 @@
-// XXH64, the 64-bit hash of Yann Collet's xxHash (github.com/Cyan4973/xxHash, doc/xxhash_spec.md), with seed 0: to
-// notice damage, not malice. Several gigabytes a second.
+// XXH3 of xxHash, 64 bits: to notice damage, not malice. As fast as memory is read.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@
 //
 //   [0, 64)        prologue: magic, version, sizes, hashes; see packed_format.h
 //   data           each image at a multiple of 4096, in the order of the index
-//   index          the identity, and name, place and XXH64 of each image
+//   index          the identity, and name, place and hash of each image
 //
 // The identity is a text that names everything the images depend on; a file with another one is of no use.
 #pragma once
