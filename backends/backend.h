@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define ABK_VERSION 2u
+#define ABK_VERSION 3u
 
 /* Tokens in one block of the paged cache. */
 #define ABK_BLOCK_TOKENS 64
@@ -70,7 +70,9 @@ enum {
   ABK_USE_MATRIX = 0,    /* linear, mlp, moe_experts, logits, mla projections: [n, k] times `count` stacked matrices */
   ABK_USE_VECTOR = 1,    /* norm weights, biases, correction biases: n values, kept as F32 */
   ABK_USE_EMBEDDING = 2, /* rows are gathered by token id; may also serve as a logits head (tied embeddings) */
-  ABK_USE_MLA_KV_B = 3   /* kv_b_proj: [heads * (qk_nope + v), kv_lora]; mla_attend uses it in both its forms */
+  ABK_USE_MLA_KV_B = 3,  /* kv_b_proj: [heads * (qk_nope + v), kv_lora]; mla_attend uses it in both its forms */
+  ABK_USE_ROUTER = 4 /* gate of a MoE layer, for linear: a row's sums have one order, whatever rows are beside it, so
+                        that no route turns on them */
 };
 
 /* Prepares `count` matrices [n, k], row-major, W of y = x W^T. Host memory. */

@@ -40,6 +40,8 @@ inline const char *weight_use_name(abk_weight_use use) noexcept {
     return "embedding";
   case ABK_USE_MLA_KV_B:
     return "mla kv_b";
+  case ABK_USE_ROUTER:
+    return "router";
   default:
     return "unknown use";
   }
@@ -65,7 +67,7 @@ inline std::int64_t scale_elements(const abk_weight_desc &desc) noexcept {
 inline void check_weight_desc(const abk_weight_desc &desc) {
   const char *use = weight_use_name(desc.use);
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
-  if (desc.use < ABK_USE_MATRIX || desc.use > ABK_USE_MLA_KV_B)
+  if (desc.use < ABK_USE_MATRIX || desc.use > ABK_USE_ROUTER)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight: use ", desc.use, " is unknown");
   if (desc.n < 1 || desc.k < 1 || desc.count < 1 || desc.n > kMost || desc.k > kMost || desc.count > 1 << 20 ||
       desc.n * desc.k > (std::int64_t{1} << 56) / desc.count)
@@ -85,7 +87,7 @@ inline void check_weight_desc(const abk_weight_desc &desc) {
   if (desc.use == ABK_USE_VECTOR && (desc.k != 1 || desc.count != 1 || f8 || blocks))
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (vector): ", desc.count, " of [", desc.n, ", ", desc.k, "] ",
          dtype_name(desc.dtype));
-  if ((desc.use == ABK_USE_EMBEDDING || desc.use == ABK_USE_MLA_KV_B) && desc.count != 1)
+  if (desc.use != ABK_USE_MATRIX && desc.count != 1)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weight (", use, "): count ", desc.count);
   if (desc.use != ABK_USE_VECTOR && desc.compute != ABY_DTYPE_F32 && desc.compute != ABY_DTYPE_BF16 &&
       desc.compute != ABY_DTYPE_I8)
@@ -109,13 +111,14 @@ inline void check_weight_data(const abk_weight_desc &desc) {
   }
 }
 
-// A weight argument that is a stack of `count` matrices [n, k]; n or k of -1: any. An embedding serves as a matrix.
+// A weight argument that is a stack of `count` matrices [n, k]; n or k of -1: any. An embedding and a router serve as
+// matrices.
 inline const HostWeight &check_matrix(const abk_weight *handle, std::int64_t n, std::int64_t k, std::int64_t count,
                                       const char *what) {
   const HostWeight *weight = HostWeight::from(handle);
   if (weight == nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": weight is NULL");
-  if (weight->use != ABK_USE_MATRIX && weight->use != ABK_USE_EMBEDDING)
+  if (weight->use == ABK_USE_VECTOR || weight->use == ABK_USE_MLA_KV_B)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": weight was prepared as ", weight_use_name(weight->use));
   if ((n >= 0 && weight->n != n) || (k >= 0 && weight->k != k) || weight->count != count)
     fail(ABY_ERROR_INVALID_ARGUMENT, what, ": weight is ", weight->count, " of [", weight->n, ", ", weight->k,

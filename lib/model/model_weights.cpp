@@ -14,8 +14,8 @@ public:
   WeightPtr matrix(const std::string &name, std::int64_t n, std::int64_t k) const {
     return take({.use = ABK_USE_MATRIX, .names = {prefix_ + name + ".weight"}, .n = n, .k = k});
   }
-  WeightPtr precise_matrix(const std::string &name, std::int64_t n, std::int64_t k) const {
-    return take({.use = ABK_USE_MATRIX, .names = {prefix_ + name + ".weight"}, .n = n, .k = k, .precise = true});
+  WeightPtr router(const std::string &name, std::int64_t n, std::int64_t k) const {
+    return take({.use = ABK_USE_ROUTER, .names = {prefix_ + name + ".weight"}, .n = n, .k = k});
   }
   WeightPtr vector(const std::string &name, std::int64_t n) const {
     return take({.use = ABK_USE_VECTOR, .names = {prefix_ + name}, .n = n});
@@ -108,7 +108,7 @@ WeightPtr visit_stacked(const ModelConfig &c, const Scope &mlp, const char *name
 
 MoeWeights visit_moe(const ModelConfig &c, const Scope &mlp) {
   MoeWeights w;
-  w.router = mlp.precise_matrix("gate", c.n_routed_experts, c.hidden_size);
+  w.router = mlp.router("gate", c.n_routed_experts, c.hidden_size);
   if (c.topk_method == ABK_TOPK_NOAUX_TC)
     w.router_bias = mlp.vector("gate.e_score_correction_bias", c.n_routed_experts);
   w.experts = {visit_stacked(c, mlp, "gate_proj", c.moe_intermediate_size, c.hidden_size),

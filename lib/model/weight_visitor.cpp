@@ -111,7 +111,7 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   desc.block_n = scaled ? block_n_ : 0;
   desc.block_k = scaled ? block_k_ : 0;
   desc.borrowed = stays ? 1 : 0;
-  desc.compute = spec.precise ? ABY_DTYPE_F32 : compute_of(activations_, quantised);
+  desc.compute = spec.use == ABK_USE_ROUTER ? ABY_DTYPE_F32 : compute_of(activations_, quantised);
   desc.heads = spec.heads;
   desc.qk_nope = spec.qk_nope;
   desc.v_dim = spec.v_dim;

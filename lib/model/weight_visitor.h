@@ -19,7 +19,6 @@ struct WeightSpec {
   std::vector<std::string> names; // published tensor names, one per stacked matrix
   std::int64_t n = 0;
   std::int64_t k = 1;    // 1 for vectors
-  bool precise = false;  // always multiplied in float32 (router)
   bool outer = false;    // embedding or head: not among the active parameters
   bool repeated = false; // what another weight holds already, in another arrangement: not counted
   std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B

@@ -65,7 +65,7 @@ TEST_CASE("descriptions of weights are checked") {
       expect_weight_refused(device, good, status, text, only_data, change);
     };
     refused(kInvalid, "use", [](auto &d) { d.use = -1; });
-    refused(kInvalid, "use", [](auto &d) { d.use = 4; });
+    refused(kInvalid, "use", [](auto &d) { d.use = 5; });
     for (std::int64_t abk_weight_desc::*at : {&abk_weight_desc::n, &abk_weight_desc::k, &abk_weight_desc::count}) {
       for (const std::int64_t value : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{1} << 62})
         refused(kInvalid, "weight (matrix)", [&](auto &d) { d.*at = value; });

@@ -196,19 +196,23 @@ void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_
 }
 
 void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float *bias, const HostRows &out) {
-  const std::int64_t step = block_rows(w, x.rows);
+  // A router's rows are cut so that the gemv kernels take them all: they sum each in the same order.
+  const bool cut = w.use == ABK_USE_ROUTER && x.f32 != nullptr;
+  const std::int64_t x_step = cut ? kMostGemvRows : std::max<std::int64_t>(x.rows, 1);
+  const std::int64_t step = block_rows(w, std::min(x_step, x.rows)), blocks = (w.n + step - 1) / step;
   const bool direct = out.dtype == ABY_DTYPE_F32;
-  device.run((w.n + step - 1) / step, [&](std::int64_t task, Worker &worker) {
-    const std::int64_t row0 = task * step;
-    const std::int64_t count = std::min(step, w.n - row0);
-    float *to = direct ? reinterpret_cast<float *>(out.data) + row0 : worker.sums.take<float>(x.rows * count);
+  device.run(blocks * ((x.rows + x_step - 1) / x_step), [&](std::int64_t task, Worker &worker) {
+    const std::int64_t row0 = task % blocks * step, first = task / blocks * x_step;
+    const std::int64_t count = std::min(step, w.n - row0), rows = std::min(x_step, x.rows - first);
+    float *to = direct ? reinterpret_cast<float *>(out.data) + first * out.stride + row0
+                       : worker.sums.take<float>(rows * count);
     const std::int64_t ldo = direct ? out.stride : count;
-    product(device, worker, w, 0, row0, count, x, to, ldo);
-    for (std::int64_t r = 0; r < x.rows; ++r) {
+    product(device, worker, w, 0, row0, count, cut ? x.from_row(first, rows) : x, to, ldo);
+    for (std::int64_t r = 0; r < rows; ++r) {
       if (bias != nullptr)
         device.kernels().add(to + r * ldo, bias + row0, count);
       if (!direct)
-        device.kernels().f32_to_bf16(to + r * ldo, reinterpret_cast<std::uint16_t *>(out.row(r)) + row0, count);
+        device.kernels().f32_to_bf16(to + r * ldo, reinterpret_cast<std::uint16_t *>(out.row(first + r)) + row0, count);
     }
   });
 }
