@@ -221,6 +221,19 @@ enum { ABY_STAGE_READ = 0, /**< Reading headers. */ ABY_STAGE_WEIGHTS = 1 /**< P
  *  0 cancels: the call returns ABY_ERROR_CANCELLED. Must not call back into the library with this model. */
 typedef int32_t (*aby_progress_fn)(void *context, aby_stage stage, uint64_t done, uint64_t total);
 
+/** The form of MLA attention. Both give the same but for rounding. */
+typedef int32_t aby_attention;
+enum {
+  ABY_ATTENTION_AUTO = 0,     /**< By absorb_below: what is least work. The form, and with it last bits, then depends on
+                                   how many tokens of a sequence share a pass. */
+  ABY_ATTENTION_ABSORBED = 1, /**< Absorbed, for any number of tokens. Where every matrix is quantised (the router and
+                                 kv_b_proj may be of any type) and activations is not F32, results on "cpu" then have
+                                 the same bits however tokens are cut into calls and passes, and whichever of them were
+                                 cached before. Other weights do not reach that: a pass of up to 8 rows multiplies them
+                                 in another order than one of more. */
+  ABY_ATTENTION_EXPANDED = 2  /**< Un-absorbed: keys and values are expanded from the cached rows. */
+};
+
 /** Options of aby_model_plan, aby_model_open and aby_model_open_tensors. */
 typedef struct aby_model_options {
   uint32_t struct_size;
@@ -241,6 +254,8 @@ typedef struct aby_model_options {
                                  for GGUF is in the file. */
   aby_progress_fn progress; /**< May be NULL. */
   void *progress_context;
+  aby_attention attention; /**< Other than AUTO, absorb_below must be 0. Grouped-query attention has one form. */
+  uint32_t reserved;
 } aby_model_options;
 
 /** Fills *out with the defaults. Since 0.1. */

@@ -21,6 +21,23 @@ aby_dtype check_float(aby_dtype dtype, const char *name) {
   return dtype;
 }
 
+// The form of attention as the sequences with fewer new tokens than this that run absorbed.
+std::uint32_t absorb_below_of(const aby_model_options &given) {
+  if (given.attention != ABY_ATTENTION_AUTO && given.absorb_below != 0)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "absorb_below is ", given.absorb_below, " and attention is ", given.attention,
+         "; absorb_below is for attention AUTO");
+  switch (given.attention) {
+  case ABY_ATTENTION_AUTO:
+    return given.absorb_below != 0 ? given.absorb_below : 128;
+  case ABY_ATTENTION_ABSORBED:
+    return UINT32_MAX;
+  case ABY_ATTENTION_EXPANDED:
+    return 1;
+  default:
+    fail(ABY_ERROR_INVALID_ARGUMENT, "attention is ", given.attention, "; expected AUTO, ABSORBED or EXPANDED");
+  }
+}
+
 ModelOptions model_options(const aby_model_options *raw_options) {
   const auto given = read_struct(raw_options, default_model_options(), "aby_model_options");
   ModelOptions options;
@@ -30,7 +47,7 @@ ModelOptions model_options(const aby_model_options *raw_options) {
   options.activations = check_float(given.activations, "activations");
   options.cache_dtype = check_float(given.cache_dtype, "cache_dtype");
   options.cache_tokens = given.cache_tokens;
-  options.absorb_below = given.absorb_below != 0 ? given.absorb_below : 128;
+  options.absorb_below = absorb_below_of(given);
   options.mtp = given.mtp != 0;
   options.tokenizer = given.tokenizer != nullptr ? given.tokenizer : "";
   if (given.progress != nullptr)

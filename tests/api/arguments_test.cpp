@@ -209,6 +209,24 @@ TEST_CASE("text") {
   CHECK_FAILS(render(messages), ABY_ERROR_TEMPLATE, "no such role");
 }
 
+TEST_CASE("types and forms that there are not") {
+  aby_model *model = nullptr;
+  const auto opened = [&](auto &&change) {
+    aby_model_options options = model_options();
+    change(options);
+    return aby_model_open(&model, checkpoint("tiny-v3").c_str(), &options);
+  };
+  CHECK_FAILS(opened([](auto &o) { o.cache_dtype = ABY_DTYPE_I8; }), ABY_ERROR_UNSUPPORTED, "cache_dtype is i8");
+  CHECK_FAILS(opened([](auto &o) { o.activations = ABY_DTYPE_I8; }), ABY_ERROR_UNSUPPORTED, "activations is i8");
+  CHECK_FAILS(opened([](auto &o) { o.attention = 3; }), ABY_ERROR_INVALID_ARGUMENT, "attention is 3");
+  CHECK_FAILS(opened([](auto &o) {
+                o.attention = ABY_ATTENTION_ABSORBED;
+                o.absorb_below = 5;
+              }),
+              ABY_ERROR_INVALID_ARGUMENT, "absorb_below is 5");
+  CHECK(model == nullptr);
+}
+
 TEST_CASE("memory that cannot be had") {
   aby_model_options options = model_options();
   options.cache_tokens = std::uint64_t{1} << 40;

@@ -140,6 +140,8 @@ FIELD(aby_model_options, mtp, 44, 4);
 FIELD(aby_model_options, tokenizer, 48, 8);
 FIELD(aby_model_options, progress, 56, 8);
 FIELD(aby_model_options, progress_context, 64, 8);
+FIELD(aby_model_options, attention, 72, 4);
+FIELD(aby_model_options, reserved, 76, 4);
 
 FIELD(aby_model_plan, struct_size, 0, 4);
 FIELD(aby_model_plan, layers, 4, 4);
