@@ -174,8 +174,8 @@ typedef struct abk_mla_project_args {
   const abk_weight *kv_a_bias; /* [kv_lora + rope] or NULL */
   float norm_epsilon;
   abk_rows q;            /* out: [t, heads * (nope + rope)], rope part roped */
-  abk_span cache;        /* [blocks, ABK_BLOCK_TOKENS, kv_lora + rope_dim] */
-  aby_dtype cache_dtype; /* F32 or BF16 */
+  abk_span cache;        /* [blocks, ABK_BLOCK_TOKENS] rows of kv_lora + rope_dim */
+  aby_dtype cache_dtype; /* F32, BF16, or I8: rows as lib/base/cached_row.h lays them out */
   abk_span scratch;      /* scratch_bytes(ABK_OP_MLA_PROJECT) */
 } abk_mla_project_args;
 
@@ -201,12 +201,12 @@ typedef struct abk_mla_attend_args {
  * attention. rope_dim of the batch equals head_dim. */
 typedef struct abk_gqa_attend_args {
   int32_t heads, kv_heads, head_dim;
-  abk_rows q;       /* [t, heads * head_dim]; roped in place */
-  abk_rows k;       /* [t, kv_heads * head_dim]; roped in place */
-  abk_rows v;       /* [t, kv_heads * head_dim] */
-  abk_span k_cache; /* [blocks, ABK_BLOCK_TOKENS, kv_heads * head_dim] */
-  abk_span v_cache; /* the same */
-  aby_dtype cache_dtype;
+  abk_rows q;            /* [t, heads * head_dim]; roped in place */
+  abk_rows k;            /* [t, kv_heads * head_dim]; roped in place */
+  abk_rows v;            /* [t, kv_heads * head_dim] */
+  abk_span k_cache;      /* [blocks, ABK_BLOCK_TOKENS] rows of kv_heads * head_dim */
+  abk_span v_cache;      /* the same */
+  aby_dtype cache_dtype; /* as in mla_project */
   float scale;
   abk_rows out;     /* [t, heads * head_dim] */
   abk_span scratch; /* scratch_bytes(ABK_OP_GQA_ATTEND) */

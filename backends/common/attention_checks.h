@@ -46,7 +46,7 @@ inline MlaProjectCall check_mla_project(const HostBatch &batch, const abk_mla_pr
           *check_vector(args.kv_a_norm, kv_lora, false, "mla_project: kv_a_norm"),
           check_vector(args.kv_a_bias, kv_lora + rope, true, "mla_project: kv_a_bias"),
           check_rows(args.q, tokens, heads * (nope + rope), "mla_project: q"),
-          check_cache(args.cache, args.cache_dtype, kv_lora + rope, batch, "mla_project: cache")};
+          check_cache(args.cache, latent_row(args.cache_dtype, kv_lora, rope), batch, "mla_project: cache")};
 }
 
 struct MlaAttendCall {
@@ -78,7 +78,7 @@ inline MlaAttendCall check_mla_attend(const HostBatch &batch, const abk_mla_atte
           *kv_b,
           halves ? &check_matrix(args.k_b, kv_lora, nope, heads, "mla_attend: k_b") : nullptr,
           halves ? &check_matrix(args.v_b, v_dim, kv_lora, heads, "mla_attend: v_b") : nullptr,
-          check_cache(args.cache, args.cache_dtype, kv_lora + rope, batch, "mla_attend: cache"),
+          check_cache(args.cache, latent_row(args.cache_dtype, kv_lora, rope), batch, "mla_attend: cache"),
           check_rows(args.out, batch.tokens, heads * v_dim, "mla_attend: out")};
 }
 
@@ -100,8 +100,8 @@ inline GqaAttendCall check_gqa_attend(const HostBatch &batch, const abk_gqa_atte
   return {check_rows(args.q, tokens, heads * d, "gqa_attend: q"),
           check_rows(args.k, tokens, kv_heads * d, "gqa_attend: k"),
           check_rows(args.v, tokens, kv_heads * d, "gqa_attend: v"),
-          check_cache(args.k_cache, args.cache_dtype, kv_heads * d, batch, "gqa_attend: k_cache"),
-          check_cache(args.v_cache, args.cache_dtype, kv_heads * d, batch, "gqa_attend: v_cache"),
+          check_cache(args.k_cache, heads_row(args.cache_dtype, kv_heads, d), batch, "gqa_attend: k_cache"),
+          check_cache(args.v_cache, heads_row(args.cache_dtype, kv_heads, d), batch, "gqa_attend: v_cache"),
           check_rows(args.out, tokens, heads * d, "gqa_attend: out")};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/common/host_buffer.h"
+#include "base/cached_row.h"
 
 #include <vector>
 
@@ -96,15 +97,15 @@ inline const HostBatch &check_batch(const abk_batch *handle, const char *op) {
   return *HostBatch::from(handle);
 }
 
-// A pool of cache blocks at its host address: rows of `width` elements, ABK_BLOCK_TOKENS to a block.
+// A pool of cache blocks at its host address, ABK_BLOCK_TOKENS rows to a block.
 struct HostCache {
   std::byte *data = nullptr;
-  aby_dtype dtype = ABY_DTYPE_F32;
-  std::int64_t width = 0;
+  CachedRow layout;
+  std::size_t row_bytes = 0;
 
   // The row of a token, by its block's number and its place in the block.
   std::byte *row(std::int32_t block, std::int64_t place) const noexcept {
-    return data + static_cast<std::size_t>((std::int64_t{block} * ABK_BLOCK_TOKENS + place) * width) * dtype_size(dtype);
+    return data + static_cast<std::size_t>(std::int64_t{block} * ABK_BLOCK_TOKENS + place) * row_bytes;
   }
   std::byte *row(const HostBatch &batch, std::int32_t sequence, std::int64_t position) const noexcept {
     return row(batch.block(sequence, position / ABK_BLOCK_TOKENS), position % ABK_BLOCK_TOKENS);
@@ -112,15 +113,14 @@ struct HostCache {
 };
 
 // Checks that every block which the batch's sequences need lies inside the cache's buffer.
-inline HostCache check_cache(abk_span span, aby_dtype dtype, std::int64_t width, const HostBatch &batch,
-                             const char *what) {
-  if (dtype != ABY_DTYPE_F32 && dtype != ABY_DTYPE_BF16)
-    fail(ABY_ERROR_INVALID_ARGUMENT, what, ": dtype ", dtype_name(dtype), ", expected f32 or bf16");
-  HostCache cache{nullptr, dtype, width};
+inline HostCache check_cache(abk_span span, const CachedRow &layout, const HostBatch &batch, const char *what) {
+  if (layout.dtype != ABY_DTYPE_F32 && layout.dtype != ABY_DTYPE_BF16 && layout.dtype != ABY_DTYPE_I8)
+    fail(ABY_ERROR_INVALID_ARGUMENT, what, ": dtype ", dtype_name(layout.dtype), ", expected f32, bf16 or i8");
+  HostCache cache{nullptr, layout, layout.bytes()};
   if (batch.tokens == 0)
     return cache;
-  cache.data = check_span(span, 0, dtype_size(dtype), what);
-  const auto block_bytes = static_cast<std::uint64_t>(ABK_BLOCK_TOKENS * width) * dtype_size(dtype);
+  cache.data = check_span(span, 0, layout.alignment(), what);
+  const std::uint64_t block_bytes = ABK_BLOCK_TOKENS * std::uint64_t{cache.row_bytes};
   const auto blocks = static_cast<std::int64_t>((HostBuffer::from(span.buffer)->bytes - span.offset) / block_bytes);
   for (std::int32_t i = 0; i < batch.sequences; ++i) {
     if (batch.new_tokens(i) == 0)

@@ -36,7 +36,7 @@ void write_cache(const HostCache &cache, const HostBatch &batch, const Matrix &r
     const std::int64_t begin = batch.row_begin[static_cast<std::size_t>(i)];
     for (std::int64_t t = 0; t < batch.new_tokens(i); ++t) {
       const std::int64_t position = batch.context[static_cast<std::size_t>(i)] + t;
-      store(cache.row(batch, i, position), cache.dtype, cache.width, rows.row(begin + t));
+      store_cache(cache, batch, i, position, rows.row(begin + t));
     }
   }
 }

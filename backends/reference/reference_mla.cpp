@@ -53,7 +53,7 @@ void mla_project(const HostBatch &batch, const abk_mla_project_args &args) {
       rms_norm({row, static_cast<std::size_t>(args.kv_lora)}, norm, args.norm_epsilon);
       rope_interleaved(row + args.kv_lora, batch.rope_row(begin + t), args.rope_dim);
       const std::int64_t position = batch.context[static_cast<std::size_t>(i)] + t;
-      store(call.cache.row(batch, i, position), call.cache.dtype, call.cache.width, row);
+      store_cache(call.cache, batch, i, position, row);
     }
   }
 }

@@ -243,8 +243,9 @@ typedef struct aby_model_options {
   aby_dtype activations; /**< AUTO (default): float32, but for products with quantised weights rounded to int8 in blocks
                               of 128. F32: float32 everywhere, slow for quantised weights. BF16: as AUTO with bfloat16
                               in the place of float32, faster on processors that multiply it. */
-  aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, or AUTO: BF16 for quantised weights unless
-                              activations is F32, else that of activations. */
+  aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, I8, or AUTO: BF16 for quantised weights unless
+                              activations is F32, else that of activations. I8: a float scale for each 64 values, and
+                              k_rope of MLA in BF16: 58 % of the bytes of BF16 for kv_lora_rank 512. */
   uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
                               context and 32768. Rounded up to whole blocks of 64. */
   uint32_t absorb_below; /**< MLA attention is absorbed for sequences with fewer new tokens than this, else un-absorbed;

@@ -15,9 +15,15 @@ aby_model_options default_model_options() noexcept {
   return options;
 }
 
-aby_dtype check_float(aby_dtype dtype, const char *name) {
+aby_dtype check_activations(aby_dtype dtype) {
   if (dtype != ABY_DTYPE_AUTO && dtype != ABY_DTYPE_F32 && dtype != ABY_DTYPE_BF16)
-    fail(ABY_ERROR_UNSUPPORTED, name, " is ", dtype_name(dtype), "; expected f32 or bf16");
+    fail(ABY_ERROR_UNSUPPORTED, "activations is ", dtype_name(dtype), "; expected f32 or bf16");
+  return dtype;
+}
+
+aby_dtype check_cache_dtype(aby_dtype dtype) {
+  if (dtype != ABY_DTYPE_AUTO && dtype != ABY_DTYPE_F32 && dtype != ABY_DTYPE_BF16 && dtype != ABY_DTYPE_I8)
+    fail(ABY_ERROR_UNSUPPORTED, "cache_dtype is ", dtype_name(dtype), "; expected f32, bf16 or i8");
   return dtype;
 }
 
@@ -44,8 +50,8 @@ ModelOptions model_options(const aby_model_options *raw_options) {
   if (given.device != nullptr)
     options.device = given.device->device;
   options.device_options = {given.backend != nullptr ? given.backend : "", 0, given.threads};
-  options.activations = check_float(given.activations, "activations");
-  options.cache_dtype = check_float(given.cache_dtype, "cache_dtype");
+  options.activations = check_activations(given.activations);
+  options.cache_dtype = check_cache_dtype(given.cache_dtype);
   options.cache_tokens = given.cache_tokens;
   options.absorb_below = absorb_below_of(given);
   options.mtp = given.mtp != 0;

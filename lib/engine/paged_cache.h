@@ -1,6 +1,7 @@
 // The cache of all sequences of a model: per layer a pool of fixed blocks of 64 tokens in device memory.
 #pragma once
 
+#include "base/cached_row.h"
 #include "engine/block_pool.h"
 #include "model/forward.h"
 
@@ -9,14 +10,14 @@
 
 namespace abyssal {
 
-// What a layer caches for a token: widths of its rows. A second width of 0 means one row only.
+// What a layer caches for a token. A second row of no width means that there is one only.
 struct CacheKind {
-  std::int32_t first = 0;
-  std::int32_t second = 0;
+  CachedRow first;
+  CachedRow second;
 };
 
 // MLA: one latent row [c_kv | k_pe]. Grouped-query attention: K and V.
-CacheKind cache_kind(const ModelConfig &config) noexcept;
+CacheKind cache_kind(const ModelConfig &config, aby_dtype dtype) noexcept;
 
 // Bytes that one token takes in all layers (the MTP layer's among them with mtp).
 std::uint64_t cache_bytes_per_token(const ModelConfig &config, aby_dtype dtype, bool mtp) noexcept;
@@ -38,8 +39,6 @@ public:
   std::vector<float> read(std::size_t layer, bool second, std::span<const std::int32_t> blocks, std::int64_t length);
 
 private:
-  std::uint64_t block_bytes(std::int32_t width) const noexcept;
-
   DevicePtr device_;
   aby_dtype dtype_;
   CacheKind kind_;

@@ -146,7 +146,7 @@ OutputArray Sequence::cache_output(aby_output kind, std::int32_t layer) {
   // A latent row is [c_kv | k_rope]; the part asked for is copied out of each row.
   const std::int64_t begin = kind == ABY_OUTPUT_CACHE_C_KV ? 0 : c.kv_lora_rank;
   const std::int64_t cols = kind == ABY_OUTPUT_CACHE_C_KV ? c.kv_lora_rank : c.qk_rope_head_dim;
-  const std::int64_t width = cache.kind().first;
+  const std::int64_t width = cache.kind().first.width;
   cache_copy_.resize(static_cast<std::size_t>(length * cols));
   for (std::int64_t row = 0; row < length; ++row)
     std::copy_n(rows.begin() + row * width + begin, cols, cache_copy_.begin() + row * cols);

@@ -216,7 +216,7 @@ TEST_CASE("types and forms that there are not") {
     change(options);
     return aby_model_open(&model, checkpoint("tiny-v3").c_str(), &options);
   };
-  CHECK_FAILS(opened([](auto &o) { o.cache_dtype = ABY_DTYPE_I8; }), ABY_ERROR_UNSUPPORTED, "cache_dtype is i8");
+  CHECK_FAILS(opened([](auto &o) { o.cache_dtype = ABY_DTYPE_F16; }), ABY_ERROR_UNSUPPORTED, "cache_dtype is f16");
   CHECK_FAILS(opened([](auto &o) { o.activations = ABY_DTYPE_I8; }), ABY_ERROR_UNSUPPORTED, "activations is i8");
   CHECK_FAILS(opened([](auto &o) { o.attention = 3; }), ABY_ERROR_INVALID_ARGUMENT, "attention is 3");
   CHECK_FAILS(opened([](auto &o) {

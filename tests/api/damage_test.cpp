@@ -197,3 +197,20 @@ TEST_CASE("the plan is what opening does") {
   CHECK(info.parameters == plan.parameters);
   CHECK(std::string(info.architecture) == "deepseek_v3");
 }
+
+TEST_CASE("the plan counts an int8 cache with its scales") {
+  aby_model_options options = model_options();
+  options.cache_dtype = ABY_DTYPE_I8;
+  auto plan = make<aby_model_plan>(aby_model_plan_init);
+  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  CHECK(plan.cache_bytes_per_token == 4 * (64 + 4 + 16 * 2)); // c_kv and its scale, k_rope in bf16
+  options.mtp = 1;
+  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  CHECK(plan.cache_bytes_per_token == 5 * (64 + 4 + 16 * 2));
+  options.mtp = 0;
+  options.cache_tokens = 64;
+  const Model model = open(checkpoint("tiny-r1-distill-llama"), options);
+  auto info = make<aby_model_info>(aby_model_info_init);
+  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  CHECK(info.cache_bytes_per_token == info.layers * 2 * info.kv_heads * (info.rope_dim + 4)); // a scale for each head
+}

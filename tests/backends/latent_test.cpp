@@ -1,4 +1,4 @@
-// Absorbed attention over a bfloat16 cache, which the cpu backend runs sixteen heads and 512 tokens at a time: near the
+// Absorbed attention over a bfloat16 or int8 cache, which the cpu backend runs sixteen heads and 512 tokens at a time: near the
 // reference, and the same bits for a row whatever is beside it and however many threads there are.
 #include "base/block_format.h"
 #include "base/dtype.h"
@@ -50,10 +50,11 @@ void make_halves(Random &random, Latent &in, aby_dtype format) {
   in.kv_b.compute = ABY_DTYPE_I8;
 }
 
-Latent make_latent(std::int32_t heads, const std::vector<Share> &shares, std::optional<aby_dtype> halves) {
+Latent make_latent(std::int32_t heads, const std::vector<Share> &shares, std::optional<aby_dtype> halves,
+                   aby_dtype cache_dtype) {
   Random random(static_cast<unsigned>(heads));
   Latent in{heads, make_batch(random, shares, kRope), {}, {}, {}, {}, {}};
-  in.cache = make_cache(random, in.batch, kLora + kRope, ABY_DTYPE_BF16, true);
+  in.cache = make_cache(random, in.batch, latent_row(cache_dtype, kLora, kRope), true);
   in.q = random_values(random, std::int64_t{in.batch.tokens()} * heads * kQk);
   if (halves)
     make_halves(random, in, *halves);
@@ -85,8 +86,8 @@ Values attend(OpDevice &device, const Latent &in) {
   args.kv_b = device.weight(in.kv_b);
   args.k_b = device.weight(in.k_b);
   args.v_b = device.weight(in.v_b);
-  args.cache = upload(device, in.cache).span;
-  args.cache_dtype = in.cache.dtype;
+  args.cache = upload(device, in.cache);
+  args.cache_dtype = in.cache.layout.dtype;
   args.scale = 0.06f;
   args.absorb_below = scratch.absorb_below;
   args.out = device.rows({}, tokens, std::int64_t{in.heads} * kV, ABY_DTYPE_F32, 3);
@@ -116,15 +117,17 @@ const std::vector<Share> kShares = {{0, 1}, {1, 2}, {14, 1}, {15, 3}, {63, 1}, {
 
 } // namespace
 
-TEST_CASE("absorbed attention over bf16 rows is near the reference, with whole weights and with halves") {
+TEST_CASE("absorbed attention over rounded rows is near the reference, with whole weights and with halves") {
   const std::vector<std::optional<aby_dtype>> kinds = {std::nullopt, ABY_DTYPE_Q8_0, ABY_DTYPE_Q4_0};
   for (const std::int32_t heads : {1, 3, 16, 17}) {
     for (const auto &halves : kinds) {
-      const Latent in = make_latent(heads, kShares, halves);
+      const aby_dtype cache = heads % 2 == 0 || halves == ABY_DTYPE_Q4_0 ? ABY_DTYPE_BF16 : ABY_DTYPE_I8;
+      const Latent in = make_latent(heads, kShares, halves, cache);
       OpDevice exact(reference());
       const Values want = attend(exact, in);
       for (const abk_backend *backend : backends()) {
-        INFO(std::string(backend->name), " heads ", heads, halves ? dtype_name(*halves) : "bf16");
+        INFO(std::string(backend->name), " heads ", heads, halves ? dtype_name(*halves) : "bf16", " cache ",
+             dtype_name(cache));
         OpDevice device(backend);
         CHECK(difference(attend(device, in), want, 1.5e-2) == "");
       }
@@ -133,8 +136,11 @@ TEST_CASE("absorbed attention over bf16 rows is near the reference, with whole w
 }
 
 TEST_CASE("a row's bits do not depend on the rows beside it, nor on the threads") {
-  for (const auto &halves : {std::optional<aby_dtype>(), std::optional<aby_dtype>(ABY_DTYPE_Q8_0)}) {
-    const Latent in = make_latent(17, kShares, halves);
+  const std::vector<std::optional<aby_dtype>> kinds = {std::nullopt, ABY_DTYPE_Q8_0};
+  for (std::size_t kind = 0; kind < 4; ++kind) {
+    const aby_dtype cache = kind < 2 ? ABY_DTYPE_BF16 : ABY_DTYPE_I8;
+    INFO("cache ", dtype_name(cache));
+    const Latent in = make_latent(17, kShares, kinds[kind % 2], cache);
     OpDevice device(backends().back(), 2);
     const Values all = attend(device, in);
     for (const std::uint32_t threads : {1u, 3u, 7u}) {

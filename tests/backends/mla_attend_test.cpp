@@ -14,6 +14,7 @@ namespace {
 
 constexpr aby_dtype kF32 = ABY_DTYPE_F32;
 constexpr aby_dtype kBf16 = ABY_DTYPE_BF16;
+constexpr aby_dtype kI8 = ABY_DTYPE_I8;
 constexpr std::uint32_t kNever = 0; // absorbed; and always:
 constexpr std::uint32_t kAlways = 1u << 31;
 
@@ -79,7 +80,7 @@ Values Inputs::expected() const {
   for (std::size_t i = 0; i < batch.context.size(); ++i) {
     const std::int64_t fresh = batch.row_begin[i + 1] - batch.row_begin[i];
     const std::int64_t total = batch.context[i] + fresh;
-    const Values latent = cache.of(batch, i, fresh > 0 ? total : 0, 0, cache.width);
+    const Values latent = cache.of(batch, i, fresh > 0 ? total : 0, 0, cache.width());
     for (std::int64_t h = 0; fresh > 0 && h < d.heads; ++h) {
       const Expanded made = expand(latent, total, kv_b, d, h);
       for (std::int64_t t = 0; t < fresh; ++t) {
@@ -95,7 +96,7 @@ Values Inputs::expected() const {
 
 Values Inputs::run(OpDevice &device, std::uint32_t absorb_below, aby_dtype out_dtype) const {
   const std::int64_t tokens = batch.tokens();
-  const abk_rows pool = upload(device, cache);
+  const abk_span pool = upload(device, cache);
   abk_scratch_desc scratch{};
   scratch.op = ABK_OP_MLA_ATTEND;
   scratch.rows = batch.tokens();
@@ -115,8 +116,8 @@ Values Inputs::run(OpDevice &device, std::uint32_t absorb_below, aby_dtype out_d
   args.v_dim = d.v;
   args.q = device.rows(q, tokens, d.heads * qk(), q_dtype, 1);
   args.kv_b = device.weight(kv_b);
-  args.cache = pool.span;
-  args.cache_dtype = cache.dtype;
+  args.cache = pool;
+  args.cache_dtype = cache.layout.dtype;
   args.scale = scale;
   args.absorb_below = absorb_below;
   args.out = device.rows({}, tokens, std::int64_t{d.heads} * d.v, out_dtype, 3);
@@ -129,7 +130,7 @@ Values Inputs::run(OpDevice &device, std::uint32_t absorb_below, aby_dtype out_d
 void check_attend(const AttendCase &c) {
   Random random(static_cast<unsigned>(c.d.heads * 1009 + c.d.lora));
   Inputs in{c.d, make_batch(random, c.shares, c.d.rope), {}, {}, c.q_dtype, {}, 0};
-  in.cache = make_cache(random, in.batch, c.d.lora + c.d.rope, c.cache_dtype, true);
+  in.cache = make_cache(random, in.batch, latent_row(c.cache_dtype, c.d.lora, c.d.rope), true);
   in.q = rounded(random_values(random, in.batch.tokens() * c.d.heads * in.qk()), c.q_dtype);
   in.kv_b = random_kv_b(random, c.d.heads, c.d.nope, c.d.v, c.d.lora, c.like);
   // Scores of about one: weights that differ, and no row that takes all.
@@ -154,7 +155,7 @@ TEST_CASE("mla_attend with contexts at the edges, one new token and some") {
                       weight_formats()[i % 3 == 0 ? i / 3 % 9 : 0],
                       absorb_below,
                       i % 4 < 2 ? kF32 : kBf16,
-                      i % 8 < 4 ? kBf16 : kF32,
+                      std::vector<aby_dtype>{kBf16, kF32, kI8}[i / 3 % 3],
                       i % 5 < 3 ? kF32 : kBf16});
       }
     }
@@ -174,7 +175,7 @@ TEST_CASE("mla_attend of every weight format, heads and dims") {
                       like,
                       absorb_below,
                       i % 3 == 0 ? kBf16 : kF32,
-                      i % 5 < 2 ? kBf16 : kF32,
+                      std::vector<aby_dtype>{kBf16, kF32, kI8, kF32, kI8}[i % 5],
                       i % 7 < 2 ? kBf16 : kF32});
       }
     }
@@ -193,7 +194,7 @@ TEST_CASE("mla_attend of ragged batches, both forms in one by absorb_below") {
   std::size_t i = 0;
   for (const std::vector<Share> &shares : batches) {
     for (const std::uint32_t absorb_below : {kNever, 1u, 2u, 4u, 33u, 34u, kAlways}) {
-      for (const aby_dtype cache : {kF32, kBf16}) {
+      for (const aby_dtype cache : {kF32, kBf16, kI8}) {
         ++i;
         check_attend({shares, {3, 16, 4, 24, 8}, weight_formats()[i % 2], absorb_below, kF32, cache, kF32});
       }
@@ -205,6 +206,7 @@ TEST_CASE("mla_attend over a long context") {
   for (const std::uint32_t absorb_below : {kNever, kAlways}) {
     check_attend({{{5000, 2}, {1023, 130}}, {2, 16, 8, 32, 16}, {}, absorb_below, kF32, kBf16, kF32});
     check_attend({{{5000, 1}}, {9, 16, 8, 32, 16}, {}, absorb_below, kBf16, kF32, kF32});
+    check_attend({{{2000, 3}}, {2, 16, 8, 192, 16}, {}, absorb_below, kF32, kI8, kF32});
   }
 }
 
@@ -212,7 +214,7 @@ TEST_CASE("mla_attend with scores far apart does not overflow") {
   // One cached row has a score of 3500 above the others': it alone is attended to.
   Random random(1);
   Inputs in{{1, 1, 2, 1, 1}, make_batch(random, {{99, 1}}, 2), {}, {0, 1, 0}, kF32, matrix_of(2, 1, {1, 2}), 1};
-  in.cache = make_cache(random, in.batch, 1 + 2, kF32, true);
+  in.cache = make_cache(random, in.batch, latent_row(kF32, 1, 2), true);
   for (std::int64_t j = 0; j < 100; ++j)
     in.cache.set(in.batch, 0, j, {j == 70 ? 5.0 : 0.5, j == 70 ? 3000.0 : -500.0, 0});
   in.kv_b.use = ABK_USE_MLA_KV_B; // k = c, v = 2 c

@@ -11,6 +11,7 @@ namespace {
 
 constexpr aby_dtype kF32 = ABY_DTYPE_F32;
 constexpr aby_dtype kBf16 = ABY_DTYPE_BF16;
+constexpr aby_dtype kI8 = ABY_DTYPE_I8;
 constexpr float kEpsilon = 1e-6f;
 
 struct ProjectCase {
@@ -48,7 +49,7 @@ struct Project {
 
 Project::Project(const ProjectCase &of) : c(of), random(static_cast<unsigned>(of.hidden * 31 + of.lora)) {
   batch = make_batch(random, c.shares, c.rope);
-  cache = make_cache(random, batch, c.lora + c.rope, c.cache_dtype, false);
+  cache = make_cache(random, batch, latent_row(c.cache_dtype, c.lora, c.rope), false);
   const std::int64_t tokens = batch.tokens();
   x = rounded(random_values(random, tokens * c.hidden), c.x_dtype);
   if (c.q_lora > 0) {
@@ -82,12 +83,12 @@ Project::Project(const ProjectCase &of) : c(of), random(static_cast<unsigned>(of
     latent.insert(latent.end(), made.begin(), made.end());
   }
   q = rounded(std::move(q), c.q_dtype);
-  latent = rounded(std::move(latent), c.cache_dtype);
+  latent = as_cached(cache.layout, latent);
 }
 
 Values Project::run(OpDevice &device, bool want_q) const {
   const std::int64_t tokens = batch.tokens();
-  const abk_rows pool = upload(device, cache);
+  const abk_span pool = upload(device, cache);
   abk_scratch_desc scratch{};
   scratch.op = ABK_OP_MLA_PROJECT;
   scratch.rows = batch.tokens();
@@ -112,7 +113,7 @@ Values Project::run(OpDevice &device, bool want_q) const {
   args.kv_a_bias = device.weight(kv_a_bias);
   args.norm_epsilon = kEpsilon;
   args.q = device.rows({}, tokens, std::int64_t{c.heads} * (c.nope + c.rope), c.q_dtype, 2);
-  args.cache = pool.span;
+  args.cache = pool;
   args.cache_dtype = c.cache_dtype;
   args.scratch = device.scratch(scratch);
   device.must(device.api.mla_project(device.stream, device.batch(batch), &args), "mla_project");
@@ -124,9 +125,10 @@ void check_project(const ProjectCase &c) {
   const Project project(c);
   for (const bool want_q : {true, false}) {
     const aby_dtype stored = want_q ? c.q_dtype : c.cache_dtype;
-    const double exact = c.like.compute == kBf16 ? 1e-3 : 1e-6; // a value may be rounded otherwise in the middle
+    // A value may be rounded otherwise in the middle, and to the quant beside.
+    const double exact = stored == kI8 ? 1e-2 : stored == kBf16 ? 4e-3 : c.like.compute == kBf16 ? 1e-3 : 1e-6;
     for_each_backend(
-        want_q ? &project.q : &project.latent, stored == kF32 ? exact : 4e-3, tolerance(c.like.compute, stored),
+        want_q ? &project.q : &project.latent, exact, std::max(exact, tolerance(c.like.compute, stored)),
         [&](OpDevice &device) { return project.run(device, want_q); }, concat(want_q ? "q, " : "cache, ", text_of(c)));
   }
 }
@@ -151,7 +153,7 @@ TEST_CASE("mla_project of every weight format, with q_a and without, over edge d
                        i % 2 == 0,
                        bit(1),
                        bit(2),
-                       bit(3)});
+                       i / 3 % 3 == 0 ? kI8 : bit(3)});
       }
     }
   }
@@ -173,7 +175,7 @@ TEST_CASE("mla_project writes the cache rows of new tokens at the edges of block
   };
   std::size_t i = 0;
   for (const std::vector<Share> &shares : batches) {
-    for (const aby_dtype cache : {kF32, kBf16}) {
+    for (const aby_dtype cache : {kF32, kBf16, kI8}) {
       for (const bool through_q_a : {false, true}) {
         ++i;
         check_project({shares, 3, 24, 8, 33, through_q_a ? 20 : 0, 30, weight_formats()[i % 2], true,

@@ -174,13 +174,13 @@ struct Attention {
 
 TEST_CASE("mla_project on any number of threads") {
   Attention in;
-  const CacheData latent = make_cache(in.random, in.batch, 40, kF32, false);
+  const CacheData latent = make_cache(in.random, in.batch, latent_row(ABY_DTYPE_I8, 32, 8), false);
   const Values x = random_values(in.random, in.tokens() * 96);
   const WeightData q_b = random_matrix(in.random, 9 * 24, 96, 1, {ABY_DTYPE_BF16, ABY_DTYPE_BF16});
   const WeightData kv_a = random_matrix(in.random, 40, 96, 1, {ABY_DTYPE_F16});
   const WeightData norm = random_vector(in.random, 32, 0.5, 2);
   expect_same_bits("mla_project", [&](OpDevice &device) {
-    const abk_rows pool = upload(device, latent);
+    const abk_span pool = upload(device, latent);
     abk_mla_project_args args{};
     args.heads = 9;
     args.qk_nope = 16;
@@ -192,8 +192,8 @@ TEST_CASE("mla_project on any number of threads") {
     args.kv_a_norm = device.weight(norm);
     args.norm_epsilon = 1e-6f;
     args.q = device.rows({}, in.tokens(), 9 * 24, kF32);
-    args.cache = pool.span;
-    args.cache_dtype = kF32;
+    args.cache = pool;
+    args.cache_dtype = latent.layout.dtype;
     args.scratch = in.scratch(device, ABK_OP_MLA_PROJECT, 0);
     device.must(device.api.mla_project(device.stream, device.batch(in.batch), &args), "mla_project");
     Values both = device.download(args.q, in.tokens());
@@ -205,10 +205,13 @@ TEST_CASE("mla_project on any number of threads") {
 
 TEST_CASE("mla_attend on any number of threads") {
   Attention in;
-  const CacheData latent = make_cache(in.random, in.batch, 40, ABY_DTYPE_BF16, true);
+  const std::vector<CacheData> caches = {make_cache(in.random, in.batch, latent_row(ABY_DTYPE_BF16, 32, 8), true),
+                                         make_cache(in.random, in.batch, latent_row(ABY_DTYPE_I8, 32, 8), true)};
   const WeightData kv_b = random_kv_b(in.random, 9, 16, 24, 32, {ABY_DTYPE_BF16, kF32});
   const Values q = random_values(in.random, in.tokens() * 9 * 24);
-  for (const std::uint32_t absorb_below : {0u, 3u, 1000u}) {
+  for (std::size_t i = 0; i < 6; ++i) {
+    const CacheData &latent = caches[i / 3];
+    const std::uint32_t absorb_below = std::vector<std::uint32_t>{0, 3, 1000}[i % 3];
     expect_same_bits(concat("mla_attend, absorbed below ", absorb_below), [&](OpDevice &device) {
       abk_mla_attend_args args{};
       args.heads = 9;
@@ -218,8 +221,8 @@ TEST_CASE("mla_attend on any number of threads") {
       args.v_dim = 24;
       args.q = device.rows(q, in.tokens(), 9 * 24, kF32);
       args.kv_b = device.weight(kv_b);
-      args.cache = upload(device, latent).span;
-      args.cache_dtype = latent.dtype;
+      args.cache = upload(device, latent);
+      args.cache_dtype = latent.layout.dtype;
       args.scale = 0.1f;
       args.absorb_below = absorb_below;
       args.out = device.rows({}, in.tokens(), 9 * 24, kF32);
@@ -232,8 +235,8 @@ TEST_CASE("mla_attend on any number of threads") {
 
 TEST_CASE("gqa_attend on any number of threads") {
   Attention in;
-  const CacheData keys = make_cache(in.random, in.batch, 24, kF32, false);
-  const CacheData values = make_cache(in.random, in.batch, 24, kF32, false);
+  const CacheData keys = make_cache(in.random, in.batch, heads_row(ABY_DTYPE_I8, 3, 8), false);
+  const CacheData values = make_cache(in.random, in.batch, heads_row(ABY_DTYPE_I8, 3, 8), false);
   const Values q = random_values(in.random, in.tokens() * 72);
   const Values k = random_values(in.random, in.tokens() * 24), v = random_values(in.random, in.tokens() * 24);
   expect_same_bits("gqa_attend", [&](OpDevice &device) {
@@ -244,9 +247,9 @@ TEST_CASE("gqa_attend on any number of threads") {
     args.q = device.rows(q, in.tokens(), 72, kF32);
     args.k = device.rows(k, in.tokens(), 24, kF32);
     args.v = device.rows(v, in.tokens(), 24, kF32);
-    args.k_cache = upload(device, keys).span;
-    args.v_cache = upload(device, values).span;
-    args.cache_dtype = kF32;
+    args.k_cache = upload(device, keys);
+    args.v_cache = upload(device, values);
+    args.cache_dtype = keys.layout.dtype;
     args.scale = 0.4f;
     args.out = device.rows({}, in.tokens(), 72, kF32);
     args.scratch = in.scratch(device, ABK_OP_GQA_ATTEND, 0);

@@ -104,7 +104,7 @@ TEST_CASE("quantised weights and one form of attention: chunks, prefixes and bat
     const std::string folder = std::string(ABYSSAL_TEST_DATA) + "/conformance-gguf/";
     const Tokens tokens = Expected(folder + fixture.name + ".expected.safetensors").ints("p3.input_ids");
     for (const aby_dtype activations : {ABY_DTYPE_AUTO, ABY_DTYPE_BF16}) {
-      for (const aby_dtype cache : {ABY_DTYPE_BF16, ABY_DTYPE_F32}) {
+      for (const aby_dtype cache : {ABY_DTYPE_BF16, ABY_DTYPE_I8, ABY_DTYPE_F32}) {
         CAPTURE(fixture.name);
         CAPTURE(activations);
         CAPTURE(cache);
@@ -117,7 +117,7 @@ TEST_CASE("quantised weights and one form of attention: chunks, prefixes and bat
 TEST_CASE("other weights on the reference backend: chunks, prefixes and batches change no bit") {
   for (const std::string name : {"tiny-v2-lite", "tiny-v3-fp8"}) {
     const Tokens tokens = Expected(checkpoint(name) + "/expected.safetensors").ints("p3.input_ids");
-    for (const aby_dtype cache : {ABY_DTYPE_F32, ABY_DTYPE_BF16}) {
+    for (const aby_dtype cache : {ABY_DTYPE_F32, ABY_DTYPE_I8}) {
       CAPTURE(name);
       CAPTURE(cache);
       check_all(open_absorbed(checkpoint(name), "reference", ABY_DTYPE_F32, cache), tokens);

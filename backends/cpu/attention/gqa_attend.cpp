@@ -17,10 +17,10 @@ void rope_rows(const Kernels &kernels, const HostRows &rows, std::int64_t r, std
   }
 }
 
-void write_cache(const Kernels &kernels, const HostRows &from, std::int64_t r, std::byte *to, aby_dtype dtype,
+void write_cache(const Kernels &kernels, const HostRows &from, std::int64_t r, const CachedRow &layout, std::byte *to,
                  float *memory) {
   load_floats(kernels, from.row(r), from.dtype, 0, from.cols, memory);
-  store_floats(kernels, memory, to, dtype, 0, from.cols);
+  store_cached(kernels, layout, memory, to);
 }
 
 void attend_head(CpuDevice &device, Worker &worker, const HostBatch &batch, const GqaAttendCall &call,
@@ -39,9 +39,9 @@ void attend_head(CpuDevice &device, Worker &worker, const HostBatch &batch, cons
   for (std::int64_t first = 0; first < total; first += kChunkTokens) {
     const std::int64_t count = std::min(kChunkTokens, total - first);
     for (std::int64_t j = 0; j < count; ++j) {
-      load_floats(kernels, call.k_cache.row(batch, sequence, first + j), call.k_cache.dtype, kv_head * d, d, row);
+      load_cached(kernels, call.k_cache.layout, call.k_cache.row(batch, sequence, first + j), kv_head * d, d, row);
       flash.key(j, 0, d, row);
-      load_floats(kernels, call.v_cache.row(batch, sequence, first + j), call.v_cache.dtype, kv_head * d, d, row);
+      load_cached(kernels, call.v_cache.layout, call.v_cache.row(batch, sequence, first + j), kv_head * d, d, row);
       flash.value(j, row);
     }
     flash.chunk(first, count, context);
@@ -62,8 +62,8 @@ void gqa_attend(CpuDevice &device, const HostBatch &batch, const abk_gqa_attend_
     rope_rows(kernels, call.k, r, args.kv_heads, args.head_dim, batch.rope_row(r), memory);
     const std::int32_t s = sequence[static_cast<std::size_t>(r)];
     const std::int64_t position = position_of(batch, s, r);
-    write_cache(kernels, call.k, r, call.k_cache.row(batch, s, position), call.k_cache.dtype, memory);
-    write_cache(kernels, call.v, r, call.v_cache.row(batch, s, position), call.v_cache.dtype, memory);
+    write_cache(kernels, call.k, r, call.k_cache.layout, call.k_cache.row(batch, s, position), memory);
+    write_cache(kernels, call.v, r, call.v_cache.layout, call.v_cache.row(batch, s, position), memory);
   });
   std::vector<std::int32_t> active;
   for (std::int32_t i = 0; i < batch.sequences; ++i) {

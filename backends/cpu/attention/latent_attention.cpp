@@ -18,7 +18,7 @@ std::int64_t floats_of_state(std::int64_t lora) noexcept { return kHeadLanes * (
 } // namespace
 
 bool LatentAttention::takes(const CpuDevice &device, const MlaAttendCall &call, const abk_mla_attend_args &args) {
-  return device.has_bf16() && call.cache.dtype == ABY_DTYPE_BF16 && call.kv_b.compute != ABY_DTYPE_F32 &&
+  return device.has_bf16() && call.cache.layout.dtype != ABY_DTYPE_F32 && call.kv_b.compute != ABY_DTYPE_F32 &&
          latent_kernels_take(args.kv_lora, args.rope_dim);
 }
 
@@ -100,17 +100,29 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
   }
 }
 
+// The rows of a block in bfloat16: where they lie, or widened.
+const std::uint16_t *LatentAttention::block(Worker &worker, const std::byte *rows, std::int64_t count) const {
+  const CachedRow &layout = call_.cache.layout;
+  if (layout.dtype == ABY_DTYPE_BF16)
+    return reinterpret_cast<const std::uint16_t *>(rows);
+  auto *wide = worker.tile.take<std::uint16_t>(ABK_BLOCK_TOKENS * layout.width);
+  latent_widen_i8(layout, rows, count, wide);
+  return wide;
+}
+
 // One chunk of a row's context, for sixteen heads, into a new state.
-void LatentAttention::attend(Worker &, std::int64_t index, std::int64_t group, std::int64_t chunk, float *memory) {
+void LatentAttention::attend(Worker &worker, std::int64_t index, std::int64_t group, std::int64_t chunk,
+                             float *memory) {
   const LatentRow &row = rows_[static_cast<std::size_t>(index)];
   const std::uint32_t *query = queries_ + (index * groups_ + group) * (lora_ + rope_) / 2 * kHeadLanes;
   const std::int64_t first = chunk * kChunk, end = std::min(seen(row), first + kChunk);
-  const auto block = [&](std::int64_t at) {
-    return at < end ? reinterpret_cast<const std::uint16_t *>(call_.cache.row(batch_, row.sequence, at)) : nullptr;
-  };
-  for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS)
-    latent_block_bf16(block(at), std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at), lora_, rope_, query, at == first,
-                      state(memory), block(at + ABK_BLOCK_TOKENS));
+  const auto cached = [&](std::int64_t at) { return at < end ? call_.cache.row(batch_, row.sequence, at) : nullptr; };
+  const auto block_bytes = static_cast<std::int64_t>(ABK_BLOCK_TOKENS * call_.cache.row_bytes);
+  for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS) {
+    const std::int64_t count = std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at);
+    latent_block_bf16(block(worker, cached(at), count), count, lora_, rope_, query, at == first, state(memory),
+                      cached(at + ABK_BLOCK_TOKENS), block_bytes);
+  }
 }
 
 void LatentAttention::attend_all(Worker &worker, std::int64_t index, std::int64_t group) {

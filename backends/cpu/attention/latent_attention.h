@@ -1,6 +1,6 @@
-// Absorbed MLA over a bfloat16 cache on processors that multiply it: three parallel regions for all rows of a batch
-// that run absorbed. Queries are taken into the latent space, a head to a task; chunks of cached rows are attended to,
-// sixteen heads at a time; and the mixed rows are taken back out, a head to a task.
+// Absorbed MLA over a bfloat16 or int8 cache on processors that multiply bfloat16: three parallel regions for all rows
+// of a batch that run absorbed. Queries are taken into the latent space, a head to a task; chunks of cached rows are
+// attended to, sixteen heads at a time; and the mixed rows are taken back out, a head to a task.
 //
 // A row's context is cut into chunks of 512 tokens by position, each with a softmax of its own, and the chunks are
 // merged in order: the result has the same bits whatever else is in the batch and however many threads there are.
@@ -37,6 +37,7 @@ private:
   LatentState state(float *memory) const;
   void take_in(Worker &worker, std::int64_t head);
   void attend(Worker &worker, std::int64_t index, std::int64_t group, std::int64_t chunk, float *memory);
+  const std::uint16_t *block(Worker &worker, const std::byte *rows, std::int64_t count) const;
   void attend_all(Worker &worker, std::int64_t index, std::int64_t group);
   void attend_chunks();
   void take_out(Worker &worker, std::int64_t head);

@@ -65,11 +65,12 @@ __m512bh interleaved(const std::uint16_t *a, const std::uint16_t *b) {
 
 // mixed = mixed * keep + weights rows. weights: bf16 pairs [32][16 heads][2]
 void add_values(const std::uint16_t *rows, std::int64_t count, std::int64_t width, std::int64_t lora,
-                const std::uint32_t *weights, const float *keep, bool first, float *mixed, const std::uint16_t *next) {
-  const std::int64_t steps = lora / 16, lines = kRows * width / 32; // cache lines of the next block
+                const std::uint32_t *weights, const float *keep, bool first, float *mixed, const std::byte *next,
+                std::int64_t next_bytes) {
+  const std::int64_t steps = lora / 16, lines = next_bytes / 64; // cache lines of the next block
   for (std::int64_t d = 0; d < lora; d += 16) {
     for (std::int64_t line = lines * d / 16 / steps; next != nullptr && line < lines * (d / 16 + 1) / steps; ++line)
-      _mm_prefetch(reinterpret_cast<const char *>(next + line * 32), _MM_HINT_T1);
+      _mm_prefetch(reinterpret_cast<const char *>(next + line * 64), _MM_HINT_T1);
     __m512 sum[kHeadLanes];
 #pragma GCC unroll 16
     for (std::int64_t h = 0; h < kHeadLanes; ++h)
@@ -92,7 +93,8 @@ void add_values(const std::uint16_t *rows, std::int64_t count, std::int64_t widt
 } // namespace
 
 void latent_block_bf16(const std::uint16_t *rows, std::int64_t count, std::int64_t lora, std::int64_t rope,
-                       const std::uint32_t *query, bool first, const LatentState &state, const std::uint16_t *next) {
+                       const std::uint32_t *query, bool first, const LatentState &state, const std::byte *next,
+                       std::int64_t next_bytes) {
   const std::int64_t width = lora + rope;
   const __m512 never = _mm512_set1_ps(-INFINITY);
   __m512 scores[kRows];
@@ -132,7 +134,23 @@ void latent_block_bf16(const std::uint16_t *rows, std::int64_t count, std::int64
   }
   _mm512_storeu_ps(state.top, top);
   _mm512_storeu_ps(state.total, total);
-  add_values(rows, count, width, lora, weights, keep, first, state.mixed, next);
+  add_values(rows, count, width, lora, weights, keep, first, state.mixed, next, next_bytes);
+}
+
+void latent_widen_i8(const CachedRow &layout, const std::byte *rows, std::int64_t count, std::uint16_t *out) {
+  const std::size_t row_bytes = layout.bytes();
+  const std::int64_t lora = layout.quants();
+  for (std::int64_t r = 0; r < count; ++r, rows += row_bytes, out += layout.width) {
+    const auto *scales = reinterpret_cast<const float *>(rows);
+    const std::byte *quants = rows + layout.quants_at();
+    for (std::int64_t d = 0; d < lora; d += 16) { // a group is a multiple of 16 values
+      const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i *>(quants + d));
+      const __m512 wide = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(sixteen));
+      const __m256bh narrow = _mm512_cvtneps_pbh(_mm512_mul_ps(wide, _mm512_set1_ps(scales[d / kCacheGroup])));
+      _mm256_storeu_si256(reinterpret_cast<__m256i *>(out + d), reinterpret_cast<__m256i>(narrow));
+    }
+    std::memcpy(out + lora, rows + layout.plain_at(), static_cast<std::size_t>(layout.plain) * sizeof *out);
+  }
 }
 
 void latent_merge(const LatentState &state, const LatentState &part, std::int64_t lora) {

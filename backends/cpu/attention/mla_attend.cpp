@@ -43,7 +43,7 @@ public:
       : op_(op), head0_(head0), heads_(heads) {
     const MlaSizes &s = op.size;
     float *memory = worker.sums.take<float>(heads * (s.width + s.lora + ABK_BLOCK_TOKENS + 2) + s.lora +
-                                            ABK_BLOCK_TOKENS * s.lora + s.qk);
+                                            ABK_BLOCK_TOKENS * s.width + s.qk);
     const auto take = [&](std::int64_t count) {
       float *at = memory;
       memory += count;
@@ -55,7 +55,7 @@ public:
     top_ = take(heads);
     total_ = take(heads);
     weight_row_ = take(s.lora);
-    rows_ = take(ABK_BLOCK_TOKENS * s.lora);
+    rows_ = take(ABK_BLOCK_TOKENS * s.width);
     q_ = take(s.qk);
   }
 
@@ -87,18 +87,19 @@ private:
     }
   }
 
-  // One block of cached rows, contiguous: scores as a product with the queries, then the weighted sum of the rows.
+  // One block of cached rows, contiguous, widened: scores as a product with the queries, then the weighted sum of the
+  // rows.
   void block(const std::byte *rows, std::int64_t count) {
     const MlaSizes &s = op_.size;
-    const MatrixView view{rows, op_.call.cache.dtype, count, s.width};
+    const HostCache &cache = op_.call.cache;
+    for (std::int64_t j = 0; j < count; ++j)
+      load_cached(op_.kernels, cache.layout, rows + static_cast<std::size_t>(j) * cache.row_bytes, 0, s.width,
+                  rows_ + j * s.width);
+    const MatrixView view{rows_, ABY_DTYPE_F32, count, s.width};
     for (std::int64_t h = 0; h < heads_; h += kGemvRows)
       op_.kernels.gemv(view, 0, count, query_ + h * s.width, s.width,
                        static_cast<int>(std::min<std::int64_t>(kGemvRows, heads_ - h)), scores_ + h * ABK_BLOCK_TOKENS,
                        ABK_BLOCK_TOKENS);
-    const std::size_t row_bytes = static_cast<std::size_t>(s.width) * dtype_size(view.dtype);
-    for (std::int64_t j = 0; j < count; ++j)
-      load_floats(op_.kernels, rows + static_cast<std::size_t>(j) * row_bytes, view.dtype, 0, s.lora,
-                  rows_ + j * s.lora);
     for (std::int64_t h = 0; h < heads_; ++h) {
       float *score = scores_ + h * ABK_BLOCK_TOKENS;
       float *mixed = mixed_ + h * s.lora;
@@ -108,7 +109,7 @@ private:
       total_[h] = total_[h] * correction + op_.kernels.exp_sum(score, top, count);
       op_.kernels.scale(mixed, correction, s.lora);
       for (std::int64_t j = 0; j < count; ++j)
-        op_.kernels.axpy(mixed, score[j], rows_ + j * s.lora, s.lora);
+        op_.kernels.axpy(mixed, score[j], rows_ + j * s.width, s.lora);
     }
   }
 
@@ -135,7 +136,7 @@ private:
   float *top_;        // [heads]
   float *total_;      // [heads]
   float *weight_row_; // [lora]
-  float *rows_;       // [ABK_BLOCK_TOKENS, lora]
+  float *rows_;       // [ABK_BLOCK_TOKENS, width]
   float *q_;          // [qk]
 };
 
@@ -161,7 +162,7 @@ void attend_unabsorbed(const MlaAttend &op, Worker &worker, std::int32_t sequenc
   for (std::int64_t first = 0; first < total; first += kChunkTokens) {
     const std::int64_t count = std::min(kChunkTokens, total - first);
     for (std::int64_t j = 0; j < count; ++j) {
-      load_floats(op.kernels, op.call.cache.row(op.batch, sequence, first + j), op.call.cache.dtype, 0, s.width,
+      load_cached(op.kernels, op.call.cache.layout, op.call.cache.row(op.batch, sequence, first + j), 0, s.width,
                   latent + j * s.width);
       if (bf16)
         op.kernels.f32_to_bf16(latent + j * s.width, rounded + j * s.lora, s.lora);

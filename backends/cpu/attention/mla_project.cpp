@@ -78,7 +78,7 @@ void mla_project(CpuDevice &device, const HostBatch &batch, const abk_mla_projec
     kernels.rms_norm(latent, norm, args.norm_epsilon, args.kv_lora, latent);
     rope_interleaved(latent + args.kv_lora, rope, args.rope_dim);
     const std::int32_t s = sequence[static_cast<std::size_t>(r)];
-    store_floats(kernels, latent, call.cache.row(batch, s, position_of(batch, s, r)), call.cache.dtype, 0, width);
+    store_cached(kernels, call.cache.layout, latent, call.cache.row(batch, s, position_of(batch, s, r)));
   });
 }
 

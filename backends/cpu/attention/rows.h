@@ -1,4 +1,4 @@
-// Rows of activations and cache as floats, RoPE, and storing back.
+// Rows of activations and of the cache as floats, RoPE, and storing back.
 #pragma once
 
 #include "backends/common/host_batch.h"
@@ -23,6 +23,31 @@ inline void store_floats(const Kernels &kernels, const float *from, std::byte *r
     kernels.f32_to_bf16(from, reinterpret_cast<std::uint16_t *>(row) + col, count);
   else
     std::copy_n(from, count, reinterpret_cast<float *>(row) + col);
+}
+
+// `count` values of a cached row, from column `col` on.
+inline void load_cached(const Kernels &kernels, const CachedRow &layout, const std::byte *row, std::int64_t col,
+                        std::int64_t count, float *out) {
+  if (layout.dtype != ABY_DTYPE_I8) {
+    load_floats(kernels, row, layout.dtype, col, count, out);
+    return;
+  }
+  const auto *scales = reinterpret_cast<const float *>(row);
+  const auto *quants = reinterpret_cast<const std::int8_t *>(row + layout.quants_at());
+  layout.for_groups(col, std::min(col + count, layout.quants()),
+                    [&](std::int64_t group, std::int64_t begin, std::int64_t end) {
+                      kernels.i8_to_f32(quants + begin, scales[group], out + begin - col, end - begin);
+                    });
+  const std::int64_t first = std::max(col, layout.quants()), plain = col + count - first;
+  if (plain > 0)
+    load_floats(kernels, row + layout.plain_at(), ABY_DTYPE_BF16, first - layout.quants(), plain, out + first - col);
+}
+
+inline void store_cached(const Kernels &kernels, const CachedRow &layout, const float *from, std::byte *row) {
+  if (layout.dtype == ABY_DTYPE_I8)
+    store_cached(layout, from, row);
+  else
+    store_floats(kernels, from, row, layout.dtype, 0, layout.width);
 }
 
 // Pairs (2i, 2i + 1). rope: [dim / 2, 2] cos, sin

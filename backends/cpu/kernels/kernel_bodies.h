@@ -34,6 +34,11 @@ struct LoadF8 { // times 2^-8, which the block's scale makes up for
   static float one(const std::uint8_t *p) { return f8_e4m3_to_float(*p) * 0x1p-8f; }
 };
 constexpr float kF8Factor = 0x1p8f;
+struct LoadI8 {
+  using Stored = std::int8_t;
+  static Vector vector(const std::int8_t *p) { return Vector::load_i8(p); }
+  static float one(const std::int8_t *p) { return *p; }
+};
 
 // sum[r] += w[0..n) . x[r][0..n) for M rows of x; two accumulators a row hide the latency of the multiply-add.
 template <typename Load, int M>
@@ -275,6 +280,8 @@ float exp_sum(float *x, float shift, std::int64_t n) {
 
 void bf16_to_f32(const std::uint16_t *x, float *out, std::int64_t n) { widen_span<LoadBf16>(x, 1.0f, n, out); }
 
+void i8_to_f32(const std::int8_t *x, float scale, float *out, std::int64_t n) { widen_span<LoadI8>(x, scale, n, out); }
+
 void f32_to_bf16(const float *x, std::uint16_t *out, std::int64_t n) {
   std::int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth)
@@ -283,8 +290,8 @@ void f32_to_bf16(const float *x, std::uint16_t *out, std::int64_t n) {
     out[i] = float_to_bf16(x[i]);
 }
 
-constexpr Kernels kKernels = {gemv,   widen_row, rms_norm, add,         axpy,       scale,
-                              swiglu, max,       exp_sum,  bf16_to_f32, f32_to_bf16};
+constexpr Kernels kKernels = {gemv,   widen_row, rms_norm, add,         axpy,      scale,
+                              swiglu, max,       exp_sum,  bf16_to_f32, i8_to_f32, f32_to_bf16};
 
 } // namespace
 } // namespace abyssal::cpu

@@ -37,7 +37,8 @@ struct Kernels {
   float (*max)(const float *x, std::int64_t n);                                   // n >= 1
   float (*exp_sum)(float *x, float shift, std::int64_t n);                        // x = exp(x - shift); returns the sum
   void (*bf16_to_f32)(const std::uint16_t *x, float *out, std::int64_t n);
-  void (*f32_to_bf16)(const float *x, std::uint16_t *out, std::int64_t n); // to nearest, ties to even
+  void (*i8_to_f32)(const std::int8_t *x, float scale, float *out, std::int64_t n); // out = x * scale
+  void (*f32_to_bf16)(const float *x, std::uint16_t *out, std::int64_t n);          // to nearest, ties to even
 };
 
 const Kernels &avx2_kernels();

@@ -21,6 +21,9 @@ struct Vector {
   static Vector load_f16(const std::uint16_t *p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)))};
   }
+  static Vector load_i8(const std::int8_t *p) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(p))))};
+  }
   // e4m3 times 2^-8: its bits, moved into place, are a half with that much smaller an exponent; subnormals included.
   static Vector load_f8(const std::uint8_t *p) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(p));

@@ -21,6 +21,9 @@ struct Vector {
   static Vector load_f16(const std::uint16_t *p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)))};
   }
+  static Vector load_i8(const std::int8_t *p) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))))};
+  }
   // e4m3 times 2^-8: its bits, moved into place, are a half with that much smaller an exponent; subnormals included.
   static Vector load_f8(const std::uint8_t *p) {
     const __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
