@@ -18,7 +18,12 @@ void line(const char *name, const std::string &value) {
   print(text + value + "\n");
 }
 
-const char *dtype_name(aby_dtype dtype) { return dtype == ABY_DTYPE_BF16 ? "bf16" : "f32"; }
+// As the options call them.
+const char *dtype_name(aby_dtype dtype) {
+  if (dtype == ABY_DTYPE_I8)
+    return "int8";
+  return dtype == ABY_DTYPE_BF16 ? "bf16" : "f32";
+}
 
 Json info_json(const std::string &path, const aby_model_info &info, const aby_device_info &device) {
   return {{"path", path},

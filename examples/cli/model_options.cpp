@@ -15,7 +15,15 @@ constexpr unsigned kMostThreads = 1024;
 aby_dtype dtype_of(const std::string &name) {
   if (name == "f32")
     return ABY_DTYPE_F32;
+  if (name == "int8")
+    return ABY_DTYPE_I8;
   return name == "bf16" ? ABY_DTYPE_BF16 : ABY_DTYPE_AUTO;
+}
+
+aby_attention attention_of(const std::string &name) {
+  if (name == "absorbed")
+    return ABY_ATTENTION_ABSORBED;
+  return name == "expanded" ? ABY_ATTENTION_EXPANDED : ABY_ATTENTION_AUTO;
 }
 
 } // namespace
@@ -30,11 +38,17 @@ void ModelOptions::add(CLI::App &command, bool with_mtp) {
       .add_option("--activations", activations_,
                   "arithmetic: auto (f32; int8 for quantised weights), f32 everywhere, or bf16 in its place")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command.add_option("--cache", cache_, "type of cached rows: f32, bf16, or auto (bf16 for quantised weights, else that of activations)")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  command
+      .add_option("--cache", cache_,
+                  "type of cached rows: f32, bf16, int8, or auto (bf16 for quantised weights, else that of activations)")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}));
   command.add_option("--cache-tokens", cache_tokens,
                      "tokens that the cache holds (default: the context, at most 32768)");
   command.add_option("--absorb-below", absorb_below_, "absorbed attention below this many new tokens (default 128)");
+  command
+      .add_option("--attention", attention_,
+                  "form of MLA attention: auto (by --absorb-below), or one only: absorbed or expanded")
+      ->check(CLI::IsMember({"auto", "absorbed", "expanded"}));
   command.add_option("--tokenizer", tokenizer_, "folder with tokenizer.json (default: MODEL)");
   if (with_mtp)
     command.add_flag("--mtp", mtp, "load the multi-token-prediction layer too");
@@ -48,6 +62,7 @@ aby_model_options ModelOptions::options() const {
   options.cache_dtype = dtype_of(cache_);
   options.cache_tokens = cache_tokens;
   options.absorb_below = absorb_below_;
+  options.attention = attention_of(attention_);
   options.tokenizer = tokenizer_.empty() ? nullptr : tokenizer_.c_str();
   options.mtp = mtp ? 1 : 0;
   return options;

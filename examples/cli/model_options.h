@@ -26,7 +26,7 @@ public:
   abyssal::model open() const;
 
 private:
-  std::string path_, backend_, activations_ = "auto", cache_ = "auto", tokenizer_;
+  std::string path_, backend_, activations_ = "auto", cache_ = "auto", attention_ = "auto", tokenizer_;
   std::uint32_t absorb_below_ = 0;
 };
 

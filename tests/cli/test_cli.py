@@ -69,6 +69,11 @@ def test_info_and_plan():
     assert plan["weight_bytes"] == info["weight_bytes"] and plan["total_bytes"] > plan["weight_bytes"]
     assert "deepseek_v3" in run("info", TINY).stdout.decode()
     assert "total" in run("plan", TINY).stdout.decode()
+    small = out_json("info", TINY, "--cache", "int8", "--attention", "absorbed", "--json")
+    assert small["cache_dtype"] == "int8" and info["cache_dtype"] == "f32"
+    small_plan = out_json("plan", TINY, "--cache", "int8", "--json")
+    assert small["cache_bytes_per_token"] == small_plan["cache_bytes_per_token"]
+    assert small["cache_bytes_per_token"] < info["cache_bytes_per_token"] / 2
     assert run("devices").stdout.decode().splitlines()[-1].startswith("reference")
     assert run("--version").stdout.decode() == "abyssal 0.1.0\n"
 
@@ -192,6 +197,9 @@ def test_errors_have_one_line_and_a_status(tmp_path):
     fails(2, "--threads", "info", TINY, "--threads", "-3")
     fails(2, "--threads", "info", TINY, "--threads", "many")
     fails(2, "--activations", "info", TINY, "--activations", "int3")
+    fails(2, "--cache", "info", TINY, "--cache", "int4")
+    fails(2, "--attention", "info", TINY, "--attention", "flash")
+    fails(1, "absorb_below", "info", TINY, "--attention", "expanded", "--absorb-below", "9")
     assert run(status=2).stderr.startswith(b"abyssal: ")
     fails(1, "/nowhere", "info", "/nowhere")
     fails(1, "is a file", "info", ROOT / "README.md")

@@ -130,3 +130,18 @@ def test_bf16_activations(checkpoint_name, builtin):
         for layer in (0, 1):
             want = expected(checkpoint_name)[f"p2.hidden.{layer}"]
             assert relative_error(sequence.output("hidden", layer), want) < 1e-2
+
+
+@pytest.mark.parametrize("checkpoint_name", CHECKPOINTS)
+@pytest.mark.parametrize("builtin", [name for name in BACKENDS if "/" not in name])
+def test_int8_cache(checkpoint_name, builtin):
+    model = open_model(checkpoint_name, builtin, cache_dtype="int8")
+    exact = open_model(checkpoint_name, builtin)
+    assert model.info.cache_dtype == "i8"
+    assert model.info.cache_bytes_per_token < exact.info.cache_bytes_per_token / 2
+    with model.sequence() as sequence:
+        sequence.eval(prompt(checkpoint_name, "p2"), hidden_layers=True)
+        for layer, want in per_layer(checkpoint_name, "c_kv")[:1]:
+            assert relative_error(sequence.output("cache_c_kv", layer), want) < 8e-3
+        want = expected(checkpoint_name)["p2.hidden.1"]
+        assert relative_error(sequence.output("hidden", 1), want) < 1e-2

@@ -216,6 +216,8 @@ def test_options_are_checked():
         {"threads": -1},
         {"activations": "f17"},
         {"cache_tokens": 2**64},
+        {"attention": "flash"},
+        {"attention": "absorbed", "absorb_below": 7},
         {"device": abyssal.Device("reference"), "backend": "reference"},
     ]
     for options in bad:
@@ -223,6 +225,8 @@ def test_options_are_checked():
             abyssal.Model.open(path, **options)
     with pytest.raises(abyssal.Unsupported):
         abyssal.Model.open(path, activations="f16")
+    with pytest.raises(abyssal.Unsupported, match="cache_dtype"):
+        abyssal.Model.open(path, cache_dtype="f16")
     with pytest.raises(TypeError):
         abyssal.Model.open(path, threads=1.5)
     model = open_model("tiny-v3")

@@ -118,6 +118,15 @@ def test_both_forms_of_mla(absorb_below):
     assert_same(results(other), results(usual))
 
 
+@pytest.mark.parametrize("form", ["absorbed", "expanded"])
+def test_one_form_of_mla(form):
+    tokens = prompt("tiny-v3", "p3")
+    one, usual = (open_model("tiny-v3", attention=which).sequence() for which in (form, "auto"))
+    for sequence in (one, usual):
+        sequence.eval(tokens, hidden=True)
+    assert_same(results(one), results(usual))
+
+
 def test_any_integers_are_tokens():
     sequence = open_model("tiny-v3").sequence()
     given = [[5, 6, 7], (5, 6, 7), range(5, 8), np.array([5, 6, 7], np.uint16), np.arange(5, 11, dtype=np.int64)[:3]]

@@ -35,6 +35,7 @@ class ModelOptions:
         mtp: bool,
         tokenizer: Optional[bytes],
         progress: Optional[Callable[[int, int, int], bool]],
+        attention: int,
     ) -> None: ...
 
 class Model:

@@ -94,7 +94,7 @@ class ModelInfo:
     activations: str
     """"f32" or "bf16"."""
     cache_dtype: str
-    """"f32" or "bf16"."""
+    """"f32", "bf16" or "i8"."""
     parameters: int
     active_parameters: int
     file_bytes: int

@@ -25,6 +25,7 @@ Progress = Callable[[str, int, int], Any]
 """progress(stage, done, total): stage is "read" or "weights", done and total are bytes. A true result cancels."""
 
 _STAGES = ("read", "weights")
+_ATTENTION = {"auto": 0, "absorbed": 1, "expanded": 2}
 _ADD_BOS, _PLAIN = 1, 2
 _SKIP_SPECIAL = 1
 
@@ -52,9 +53,12 @@ def _options(
     mtp: bool,
     tokenizer: Optional[Path],
     progress: Optional[Progress],
+    attention: str,
 ) -> _abyssal.ModelOptions:
     if device is not None and backend is not None:
         raise InvalidArgument("device and backend are both given; a device has its backend")
+    if attention not in _ATTENTION:
+        raise InvalidArgument(f"attention is {attention!r}; expected one of {', '.join(_ATTENTION)}")
     return _abyssal.ModelOptions(
         device=None if device is None else device._raw,
         backend=backend,
@@ -66,6 +70,7 @@ def _options(
         mtp=bool(mtp),
         tokenizer=None if tokenizer is None else os.fsencode(tokenizer),
         progress=_raw_progress(progress),
+        attention=_ATTENTION[attention],
     )
 
 
@@ -103,6 +108,7 @@ class Model:
         mtp: bool = False,
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
+        attention: str = "auto",
     ) -> None:
         options = _options(
             device,
@@ -115,6 +121,7 @@ class Model:
             mtp,
             tokenizer,
             progress,
+            attention,
         )
         self._raw = _abyssal.open_model(os.fsencode(path), options)
 
@@ -133,14 +140,15 @@ class Model:
         mtp: bool = False,
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
+        attention: str = "auto",
     ) -> "Model":
         """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
         activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
             float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2.
-        cache_dtype: type of cached rows: "f32", "bf16", or "auto": "bf16" for quantised weights unless activations is
-            "f32", else that of activations.
+        cache_dtype: type of cached rows: "f32", "bf16", "int8" (a scale for each 64 values, k_rope of MLA in bfloat16),
+            or "auto": "bf16" for quantised weights unless activations is "f32", else that of activations.
         cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context
             and 32768. Rounded up to whole blocks of 64.
         absorb_below: MLA attention runs in its absorbed form for sequences that bring fewer new tokens than this;
@@ -150,6 +158,9 @@ class Model:
             model opens, and functions on text raise StateError.
         progress: called as progress(stage, done, total), in bytes, stage "read" or "weights". A true result cancels
             (raises Cancelled); an exception is passed on. Ctrl-C works too.
+        attention: form of MLA attention: "auto": by absorb_below; "absorbed" or "expanded" (un-absorbed): that one for
+            any number of tokens. With "absorbed" and quantised weights, unless activations is "f32", results on "cpu"
+            have the same bits however tokens are cut into calls and passes.
 
         Raises NotFound, IoError, FormatError (damaged; names file, tensor and offset), Unsupported (architecture),
         NoMemory, Cancelled.
@@ -166,6 +177,7 @@ class Model:
             mtp=mtp,
             tokenizer=tokenizer,
             progress=progress,
+            attention=attention,
         )
 
     @staticmethod
@@ -180,11 +192,12 @@ class Model:
         cache_tokens: int = 0,
         absorb_below: int = 0,
         mtp: bool = False,
+        attention: str = "auto",
     ) -> ModelPlan:
         """Memory that opening a checkpoint would need, in bytes, and its sizes. Reads config and tensor headers only,
         and checks that every tensor is there with the right shape. Arguments and errors as open()."""
         options = _options(
-            device, backend, threads, activations, cache_dtype, cache_tokens, absorb_below, mtp, None, None
+            device, backend, threads, activations, cache_dtype, cache_tokens, absorb_below, mtp, None, None, attention
         )
         return ModelPlan(**_abyssal.plan_model(os.fsencode(path), options))
 
@@ -204,6 +217,7 @@ class Model:
         mtp: bool = False,
         tokenizer: Optional[Path] = None,
         progress: Optional[Progress] = None,
+        attention: str = "auto",
     ) -> "Model":
         """Opens a model from arrays in memory, which are copied.
 
@@ -225,6 +239,7 @@ class Model:
             mtp,
             tokenizer,
             progress,
+            attention,
         )
         text = config if isinstance(config, str) else dict(config)
         model = cls.__new__(cls)

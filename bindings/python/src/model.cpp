@@ -28,7 +28,8 @@ struct ModelOptions {
 std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional<std::string> backend,
                                            std::uint32_t threads, aby_dtype activations, aby_dtype cache_dtype,
                                            std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
-                                           std::optional<std::string> tokenizer, py::object progress) {
+                                           std::optional<std::string> tokenizer, py::object progress,
+                                           aby_attention attention) {
   auto options = std::make_unique<ModelOptions>();
   if (on != nullptr) {
     options->on = on->get();
@@ -44,6 +45,7 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
   options->raw.cache_tokens = cache_tokens;
   options->raw.absorb_below = absorb_below;
   options->raw.mtp = mtp ? 1 : 0;
+  options->raw.attention = attention;
   options->raw.tokenizer = options->tokenizer ? options->tokenizer->c_str() : nullptr;
   return options;
 }
@@ -216,7 +218,7 @@ void bind_model(py::module_ &module) {
   py::class_<ModelOptions>(module, "ModelOptions", "Options of plan_model, open_model and open_tensors.")
       .def(py::init(&make_options), py::kw_only(), py::arg("device").none(true), py::arg("backend"), py::arg("threads"),
            py::arg("activations"), py::arg("cache_dtype"), py::arg("cache_tokens"), py::arg("absorb_below"),
-           py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"));
+           py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"), py::arg("attention"));
   py::class_<ModelHandle> type(module, "Model", "A model.");
   type.def("update", &update, py::arg("tensors"), "Replaces weights by name.");
   type.def("info", &model_info, "What it is.");
