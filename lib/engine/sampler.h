@@ -29,12 +29,17 @@ public:
 private:
   struct Candidate {
     std::int32_t token;
-    float logit;       // after temperature
-    double probability;
+    float logit;        // after temperature
+    double probability; // over that of the likeliest
   };
+  static bool likelier(const Candidate &a, const Candidate &b) noexcept;
+  // The candidate of that rank, 0 the likeliest; puts as many in order as it takes.
+  const Candidate &ranked(std::size_t rank);
+
   SamplingOptions options_;
   std::mt19937_64 random_;
-  std::vector<Candidate> candidates_;
+  std::vector<Candidate> candidates_; // the first ordered_ in their ranks, all others less likely
+  std::size_t ordered_ = 0;
 };
 
 } // namespace abyssal

@@ -2,8 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <random>
 #include <vector>
 
 using abyssal::argmax;
@@ -66,6 +69,54 @@ TEST_CASE("top_k, top_p and min_p keep what they say") {
   share = frequencies(options, kLogits);
   CHECK(share[0] + share[2] == 0);
   CHECK(share[3] > 0);
+}
+
+namespace {
+
+// The same by sorting everything.
+std::int32_t plain_draw(const std::vector<float> &logits, const SamplingOptions &options, std::mt19937_64 &random) {
+  std::vector<std::size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+  if (options.top_k > 0)
+    order.resize(std::min<std::size_t>(order.size(), options.top_k));
+  const auto weight = [&](std::size_t i) { return std::exp(static_cast<double>(logits[i]) - logits[order[0]]); };
+  double total = 0, head = 0;
+  for (const std::size_t i : order)
+    total += weight(i);
+  std::vector<std::size_t> kept;
+  for (const std::size_t i : order) {
+    if (!kept.empty() && (head >= options.top_p * total || weight(i) < options.min_p))
+      break;
+    kept.push_back(i);
+    head += weight(i);
+  }
+  double point = static_cast<double>(random() >> 11) * 0x1p-53 * head;
+  for (const std::size_t i : kept) {
+    point -= weight(i);
+    if (point < 0)
+      return static_cast<std::int32_t>(i);
+  }
+  return static_cast<std::int32_t>(kept.back());
+}
+
+} // namespace
+
+TEST_CASE("a large vocabulary is drawn from as if it were sorted") {
+  std::mt19937 values(5);
+  for (const float spread : {0.0f, 0.01f, 1.0f, 8.0f}) { // all alike to one that stands out
+    std::vector<float> logits(3000);
+    for (float &logit : logits)
+      logit = spread * static_cast<float>(values() % 1000) / 100;
+    for (const SamplingOptions &options :
+         {SamplingOptions{}, SamplingOptions{1.0f, 0.9f, 0.0f, 0, 3}, SamplingOptions{1.0f, 1.0f, 0.2f, 0, 4},
+          SamplingOptions{1.0f, 0.99f, 0.0f, 1000, 5}}) {
+      Sampler sampler(options);
+      std::mt19937_64 random(options.seed);
+      for (int i = 0; i < 50; ++i)
+        CHECK(sampler.draw(logits) == plain_draw(logits, options, random));
+    }
+  }
 }
 
 TEST_CASE("odd logits never give an index outside") {
