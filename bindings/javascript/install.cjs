@@ -1,6 +1,6 @@
 'use strict';
-// What npm runs after unpacking: nothing, when the addon inside runs here. Else the addon is built from source, against a
-// libabyssal of this machine. Nothing is downloaded.
+// What npm runs after unpacking: nothing, when the addon inside runs here. Else the addon is built from source, against
+// a libabyssal of this machine. Nothing is downloaded.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -31,14 +31,25 @@ function why(result) {
 function run(command, ...args) {
   const result = spawnSync(command, args, { encoding: 'utf8', cwd: FOLDER });
   if (result.error?.code === 'ENOENT')
-    giveUp(`${command} is not installed, and the addon must be built from source.`, 'Needed: CMake 3.25, a C++20 compiler.');
+    giveUp(
+      `${command} is not installed, and the addon must be built from source.`,
+      'Needed: CMake 3.25, a C++20 compiler.',
+    );
   if (result.status !== 0) giveUp(`${[command, ...args].join(' ')} failed:`, result.stdout + result.stderr);
 }
 
 function build() {
   const cache = path.join(FOLDER, 'build', 'cmake');
   const given = process.env.ABYSSAL_PREBUILT;
-  run('cmake', '-S', FOLDER, '-B', cache, '-DCMAKE_BUILD_TYPE=Release', ...(given ? [`-DABYSSAL_PREBUILT=${given}`] : []));
+  run(
+    'cmake',
+    '-S',
+    FOLDER,
+    '-B',
+    cache,
+    '-DCMAKE_BUILD_TYPE=Release',
+    ...(given ? [`-DABYSSAL_PREBUILT=${given}`] : []),
+  );
   run('cmake', '--build', cache, '--parallel', '2');
   const result = loads(path.join(FOLDER, 'build', 'abyssal.node'));
   if (result.status !== 0) giveUp('the addon was built, but does not load:', why(result));

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Packs the npm package from a build of Abyssal with -DABYSSAL_NODE=ON: the stripped addon and library, what building the
-# addon from source takes, and the licences of all of it. Prints the tarball's path.
-# Usage: pack.sh BUILD_FOLDER OUTPUT_FOLDER
+# Packs the npm package from a build of Abyssal with -DABYSSAL_NODE=ON: the stripped addon and library, what building
+# the addon from source takes, and the licences of all of it. Prints the tarball's path.
+# Usage: pack.sh BUILD_FOLDER OUTPUT_FOLDER     NODE and NPM: the program, and npm's script, if not those of PATH
 set -euo pipefail
 build=$(cd "$1" && pwd)
 mkdir -p "$2"
@@ -10,6 +10,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 made=$build/bindings/javascript/made
 modules=$here/node_modules
+node=${NODE:-node}
+npm=${NPM:-$(readlink -f "$(command -v npm)")}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
@@ -18,7 +20,7 @@ cp "$made/structs.d.ts" "$stage/lib/"
 cp "$root/LICENSE" "$stage/"
 # Of a user's package.json: no tools of ours.
 version=$(sed -n 's/^project(abyssal VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLists.txt")
-node -e '
+"$node" -e '
   const [file, version] = process.argv.slice(1), fs = require("node:fs");
   const { devDependencies, ...rest } = JSON.parse(fs.readFileSync(file));
   fs.writeFileSync(file, JSON.stringify({ ...rest, version }, null, 2) + "\n");
@@ -40,11 +42,12 @@ find "$stage/installed" -name 'lib*.so.*' | while read -r library; do
 done
 cmake --install "$build" --prefix "$stage/installed" --component node --strip >/dev/null
 cp "$stage/installed/abyssal.node" "$prebuilt/"
+strip --strip-unneeded "$prebuilt"/* # oneDNN's wheel holds symbols
 python3 "$root/cmake/licences.py" node-addon-api="$modules/node-addon-api/LICENSE.md" \
   node-api-headers="$modules/node-api-headers/LICENSE" >"$stage/LICENSES.txt"
 
 rm -rf "$stage/installed"
 
 cd "$stage"
-npm pack --silent --ignore-scripts --pack-destination "$output" >/dev/null
+"$node" "$npm" pack --silent --ignore-scripts --pack-destination "$output" >/dev/null
 echo "$output/abyssal-$version.tgz"

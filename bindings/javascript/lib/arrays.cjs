@@ -60,8 +60,10 @@ async function copyTensors(tensors) {
   const list = new native.Tensors();
   let sinceTurn = 0;
   for (const [index, { name, dtype, shape, bytes }] of checked.entries()) {
-    list.add(name, dtype, shape, bytes.byteLength);
-    for (let at = 0; at < bytes.byteLength; at += PART) {
+    const size = bytes.byteLength;
+    list.add(name, dtype, shape, size);
+    for (let at = 0; at < size; at += PART) {
+      if (bytes.byteLength !== size) throw invalid(`tensor ${name}: its buffer was detached meanwhile`);
       const part = bytes.subarray(at, at + PART);
       list.write(index, at, part);
       sinceTurn += part.byteLength;
@@ -69,7 +71,6 @@ async function copyTensors(tensors) {
       await turn();
       sinceTurn = 0;
     }
-    if (bytes.byteLength !== checked[index].bytes.byteLength) throw invalid(`tensor ${name} was detached meanwhile`);
   }
   return list;
 }

@@ -8,4 +8,15 @@ const { Sequence, evalBatch } = require('./sequence.cjs');
 const { Model } = require('./model.cjs');
 const ops = require('./ops.cjs');
 
-module.exports = { AbyssalError, Device, Event, Model, Sequence, Stream, backends, evalBatch, ops, version: native.version() };
+module.exports = {
+  AbyssalError,
+  Device,
+  Event,
+  Model,
+  Sequence,
+  Stream,
+  backends,
+  evalBatch,
+  ops,
+  version: native.version(),
+};

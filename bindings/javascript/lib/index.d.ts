@@ -34,7 +34,8 @@ export class AbyssalError extends Error {
 }
 
 /** Token ids: anything but an Int32Array is copied and checked. */
-export type Tokens = Int32Array | readonly number[] | Int8Array | Int16Array | Uint8Array | Uint16Array | Uint32Array | BigInt64Array;
+export type Tokens =
+  Int32Array | readonly number[] | Int8Array | Int16Array | Uint8Array | Uint16Array | Uint32Array | BigInt64Array;
 
 /** An array of a result, row-major. */
 export interface Result<Data = Float32Array> {
@@ -191,7 +192,11 @@ export class Sequence {
 }
 
 /** Evaluates several different sequences of one model in shared passes: sequence i gets tokens[i]. */
-export function evalBatch(sequences: readonly Sequence[], tokens: readonly Tokens[], options?: EvalOptions): Promise<void>;
+export function evalBatch(
+  sequences: readonly Sequence[],
+  tokens: readonly Tokens[],
+  options?: EvalOptions,
+): Promise<void>;
 
 /** Tokens that a reply took. */
 export interface Usage {

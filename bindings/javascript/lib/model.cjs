@@ -6,7 +6,7 @@ const { abortable, checkSignal, invalid } = require('./errors.cjs');
 const { copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
 const { Device, nativeDevice } = require('./device.cjs');
 const { Sequence, nativeSequence } = require('./sequence.cjs');
-const { Stream } = require('./stream.cjs');
+const { makeStream } = require('./stream.cjs');
 
 const TOKENIZE = { addBos: 1, plain: 2 };
 const SKIP_SPECIAL = 1;
@@ -145,8 +145,8 @@ class Model {
   }
 
   generate(prompt, options = {}) {
-    const given = typeof prompt === 'string' ? prompt : Int32Array.from(tokenIds(prompt));
-    return Stream.make(options, async () => {
+    const given = typeof prompt === 'string' ? prompt : tokenIds(prompt).slice();
+    return makeStream(options, async () => {
       const tokens = typeof given === 'string' ? await this.tokenize(given, { addBos: true }) : given;
       const sequence = this.#newSequence();
       return { sequence, owned: sequence, tokens, plain: options.plain ?? true };
@@ -154,10 +154,11 @@ class Model {
   }
 
   chat(messages, options = {}) {
+    if (options?.plain !== undefined) throw invalid('unknown option plain; chat() tells reasoning from content');
     const { tools, chatTemplate, variables } = options;
     const given = json(messages, 'messages');
     const onto = options.sequence && nativeSequence(options.sequence);
-    return Stream.make(
+    return makeStream(
       options,
       async () => {
         const text = await this.renderChat(given, { tools, chatTemplate, variables });

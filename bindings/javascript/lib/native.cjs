@@ -17,7 +17,9 @@ function load() {
       failures.push(`${place}: ${error.message}`);
     }
   }
-  throw new Error(`the abyssal addon cannot be loaded; is the package installed for this machine?\n${failures.join('\n')}`);
+  throw new Error(
+    `the abyssal addon cannot be loaded; is the package installed for this machine?\n${failures.join('\n')}`,
+  );
 }
 
 const native = load();

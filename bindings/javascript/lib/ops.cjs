@@ -25,7 +25,8 @@ function integers(name, tensor, wanted) {
 
 function checkShape(name, tensor, wanted) {
   const checked = tensorOf(name, tensor);
-  const fits = checked.shape.length === wanted.length && wanted.every((size, i) => size === null || size === checked.shape[i]);
+  const fits =
+    checked.shape.length === wanted.length && wanted.every((size, i) => size === null || size === checked.shape[i]);
   if (!fits) throw invalid(`${name} has shape [${checked.shape}]; expected [${wanted.map((size) => size ?? 'any')}]`);
   return checked;
 }
@@ -75,7 +76,8 @@ class Experts {
     };
     const group = (sets, suffix, sizeOf) => {
       const checked = [];
-      const each = (list, name, shape) => list.forEach((t, i) => checked.push(add(`${name}${suffix}[${i}]`, t, sizeOf(shape))));
+      const each = (list, name, shape) =>
+        list.forEach((t, i) => checked.push(add(`${name}${suffix}[${i}]`, t, sizeOf(shape))));
       each(sets.gate, 'gate', [inter, hidden]);
       each(sets.up, 'up', [inter, hidden]);
       each(sets.down, 'down', [hidden, inter]);

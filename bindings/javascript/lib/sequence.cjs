@@ -3,7 +3,7 @@
 const { native } = require('./native.cjs');
 const { abortable, invalid } = require('./errors.cjs');
 const { tokenIds, without } = require('./arrays.cjs');
-const { Stream } = require('./stream.cjs');
+const { makeStream } = require('./stream.cjs');
 
 const KEEP = { hidden: 1, hiddenLayers: 2, routes: 4 };
 
@@ -31,7 +31,11 @@ class Sequence {
   async eval(tokens, options = {}) {
     const ids = tokenIds(tokens);
     const rest = evalOptions(options);
-    return abortable(options.signal, () => this.#native.eval(ids, rest), () => this.#native.cancel());
+    return abortable(
+      options.signal,
+      () => this.#native.eval(ids, rest),
+      () => this.#native.cancel(),
+    );
   }
 
   output(kind, layer = -1) {
@@ -69,8 +73,8 @@ class Sequence {
   }
 
   generate(tokens = [], options = {}) {
-    const ids = Int32Array.from(tokenIds(tokens));
-    return Stream.make(options, () => ({ sequence: this.#native, tokens: ids, plain: options.plain ?? true }));
+    const ids = tokenIds(tokens).slice();
+    return makeStream(options, () => ({ sequence: this.#native, tokens: ids, plain: options.plain ?? true }));
   }
 
   get closed() {

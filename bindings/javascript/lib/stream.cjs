@@ -40,7 +40,7 @@ function replyOptions(options) {
   return chosen;
 }
 
-const hidden = Symbol('prepare');
+const hidden = Symbol('made here');
 
 class Stream {
   #prepare; // what is awaited before the first step: {sequence, tokens, plain, owned}
@@ -63,17 +63,6 @@ class Stream {
     this.#prepare = prepare;
     this.#options = options;
     this.#signal = options.signal ?? null;
-  }
-
-  // Names that are no options of a reply belong to the caller: known lists them.
-  static make(options, prepare, known = []) {
-    const rest = without(options, 'signal', 'stopTokens', ...known);
-    for (const name of Object.keys(rest)) {
-      if (!SAMPLING.includes(name))
-        throw invalid(`unknown option ${name}; expected one of ${[...SAMPLING, 'stopTokens', 'signal', ...known].join(', ')}`);
-    }
-    replyOptions(rest);
-    return new Stream(hidden, options, prepare);
   }
 
   async #start() {
@@ -183,4 +172,15 @@ class Stream {
   }
 }
 
-module.exports = { Event, SAMPLING, Stream };
+// Names that are no options of a reply belong to the caller: known lists them.
+function makeStream(options, prepare, known = []) {
+  const rest = without(options, 'signal', 'stopTokens', ...known);
+  const names = [...SAMPLING, 'stopTokens', 'signal', ...known];
+  for (const name of Object.keys(rest)) {
+    if (!names.includes(name)) throw invalid(`unknown option ${name}; expected one of ${names.join(', ')}`);
+  }
+  replyOptions(rest);
+  return new Stream(hidden, options, prepare);
+}
+
+module.exports = { Event, Stream, makeStream };

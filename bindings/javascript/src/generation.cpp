@@ -83,11 +83,14 @@ public:
     cancel();
   }
 
-  // On the lane, after stop: takes back what is beyond a number of tokens of the reply.
+  // On the lane, after stop: takes back what is beyond a number of tokens of the reply, and frees the sequence. A reply
+  // that has ended by itself uses it too, until its reader knows.
   void finish(std::uint64_t keep) {
     const auto use = std::move(use_); // until all is done
     object_.close();
-    if (use && sequence_->object.length() - begin_ > keep) // not if it ended by itself
+    if (!use || sequence_->object.closed())
+      return; // finished before, or nobody can look
+    if (sequence_->object.length() - begin_ > keep)
       sequence_->object.truncate(begin_ + keep);
   }
 
@@ -126,10 +129,6 @@ private:
       event.text = text_of(event.raw);
     } catch (...) {
       failed = current_failure();
-    }
-    if (!failed && event.raw.kind == ABY_EVENT_END) {
-      object_.close();
-      use_.reset();
     }
     const std::lock_guard lock(mutex_);
     writing_ = false;
@@ -171,7 +170,7 @@ private:
 
   Bridge &bridge_;
   const std::shared_ptr<SequenceState> sequence_;
-  std::shared_ptr<void> use_; // of the lane's thread after the first step
+  std::shared_ptr<void> use_; // until finish
   const std::uint64_t begin_;
   generation object_;
 
@@ -187,7 +186,12 @@ Generation::~Generation() {
     return;
   writer_->stop();
   try {
-    writer_->lane()->submit([writer = writer_] { writer->finish(UINT64_MAX); });
+    writer_->lane()->submit([writer = writer_] {
+      try {
+        writer->finish(UINT64_MAX);
+      } catch (const std::exception &) { // the sequence was closed meanwhile
+      }
+    });
   } catch (const std::exception &) { // no thread: the handles go with the last reference
   }
 }

@@ -21,7 +21,7 @@ std::shared_ptr<void> SequenceState::use() {
   check_free();
   used_ = true;
   cancelled = false;
-  return {nullptr, [self = shared_from_this()](void *) { self->used_ = false; }};
+  return {this, [self = shared_from_this()](void *) { self->used_ = false; }};
 }
 
 const std::shared_ptr<SequenceState> &Sequence::state() const {
@@ -61,10 +61,11 @@ void Sequence::cancel() {
     state_->cancel();
 }
 
+// Its cache is free at once, though collected objects may still know the state.
 void Sequence::close() {
-  std::shared_ptr<void> last = std::move(state_);
+  if (state_)
+    state_->object.close();
   state_ = nullptr;
-  release_later(env_, std::move(last));
 }
 
 void Batch::add(const Sequence &sequence, std::vector<std::int32_t> tokens) {
