@@ -107,7 +107,7 @@ install_node_packages() {
   stamp=$folder/node_modules/abyssal-lock
   cmp -s "$folder/package-lock.json" "$stamp" && return 0
   local node npm
-  node=$(bash cmake/nodes.sh | head -n 1)
+  node=$(bash cmake/nodes.sh | sed -n 1p)
   [ -n "$node" ] || give_up "there is no Node.js 20 or later, and none in .venv"
   npm=$(bash cmake/nodes.sh --npm)
   say "installing npm packages into $folder/node_modules"
