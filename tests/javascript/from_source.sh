@@ -5,7 +5,7 @@
 set -euo pipefail
 build=$(cd "$1" && pwd)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-node=$(bash "$root/cmake/nodes.sh" | head -n 1)
+node=$(bash "$root/cmake/nodes.sh" | sed -n 1p)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
