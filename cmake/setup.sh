@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing Abyssal needs on a fresh Debian machine, and nothing that is there already:
-# compilers and libraries from Debian, Rust from Debian where there is none, Python packages into .venv.
+# compilers and libraries from Debian, Rust from Debian where there is none, Python packages into .venv, and for the
+# Node.js package's tests a Node.js of .venv's own and npm packages beside the binding.
 # Usage: cmake/setup.sh [--build-only]     --build-only: not what only the tests need
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -102,6 +103,21 @@ install_python_packages() {
   printf '%s\n' "$wanted" ${kept:+"$kept"} >"$stamp"
 }
 
+install_node_packages() {
+  local folder=bindings/javascript stamp
+  stamp=$folder/node_modules/abyssal-lock
+  cmp -s "$folder/package-lock.json" "$stamp" && return 0
+  local node npm
+  node=$(bash cmake/nodes.sh | sed -n 1p)
+  [ -n "$node" ] || give_up "there is no Node.js 20 or later, and none in .venv"
+  npm=$(bash cmake/nodes.sh --npm)
+  say "installing npm packages into $folder/node_modules"
+  (cd "$folder" && "$node" "$npm" ci --ignore-scripts --no-audit --no-fund --silent) ||
+    give_up "npm could not install the packages of $folder/package-lock.json; its message is above."
+  cp "$folder/package-lock.json" "$stamp"
+}
+
 [ "$(uname -m)" = x86_64 ] || give_up "Abyssal's CPU backend runs on x86-64; this machine is $(uname -m)."
 install_packages
 install_python_packages
+if [ "${1:-}" != --build-only ]; then install_node_packages; fi

@@ -26,7 +26,7 @@ configure() {
 }
 
 step "build"
-configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON -DABYSSAL_NODE=ON
 cmake --build build -j "$jobs"
 step "Python package"
 python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \
@@ -49,3 +49,6 @@ without=()
 ctest --test-dir build --no-tests=error --output-on-failure "${without[@]}"
 step "Python and the command"
 python -m pytest -q tests
+step "Node.js"
+bash tests/javascript/run.sh build
+if [ "$fast" != --fast ]; then bash tests/javascript/from_source.sh build; fi

@@ -1,0 +1,22 @@
+'use strict';
+
+const { native } = require('./native.cjs');
+const { AbyssalError } = require('./errors.cjs');
+const { Device, backends } = require('./device.cjs');
+const { Event, Stream } = require('./stream.cjs');
+const { Sequence, evalBatch } = require('./sequence.cjs');
+const { Model } = require('./model.cjs');
+const ops = require('./ops.cjs');
+
+module.exports = {
+  AbyssalError,
+  Device,
+  Event,
+  Model,
+  Sequence,
+  Stream,
+  backends,
+  evalBatch,
+  ops,
+  version: native.version(),
+};

@@ -1,0 +1,3 @@
+import abyssal = require('./index.js');
+export * from './index.js';
+export default abyssal;

@@ -1,0 +1,342 @@
+import type * as fields from './structs';
+
+export type {
+  BackendInfo,
+  DeviceInfo,
+  DeviceOptions,
+  Dtype,
+  EventKind,
+  ModelInfo,
+  ModelPlan,
+  Output,
+  Scoring,
+  Stage,
+  TextKind,
+  TopkMethod,
+} from './structs';
+
+/** Version of the library. */
+export const version: string;
+
+/** The backends built into the library, best first. */
+export function backends(): fields.BackendInfo[];
+
+/**
+ * Every error of the library. Its message says what was wrong, where, and what was expected. A call that an AbortSignal
+ * ended is rejected with one of code ABY_ERROR_CANCELLED and name AbortError, whose cause is the signal's reason.
+ */
+export class AbyssalError extends Error {
+  constructor(message: string, code?: string, status?: number, options?: { cause?: unknown });
+  /** The name of the status, such as "ABY_ERROR_FORMAT". */
+  code: string;
+  /** The C API's status, a negative number that is pinned forever. */
+  status: number;
+}
+
+/** Token ids: anything but an Int32Array is copied and checked. */
+export type Tokens =
+  Int32Array | readonly number[] | Int8Array | Int16Array | Uint8Array | Uint16Array | Uint32Array | BigInt64Array;
+
+/** An array of a result, row-major. */
+export interface Result<Data = Float32Array> {
+  data: Data;
+  shape: number[];
+}
+
+/**
+ * A tensor from the caller, row-major. dtype says what data holds where its class does not: 'f16' and 'bf16' are carried
+ * by a Uint16Array, the fp8 types and the block formats of GGUF by a Uint8Array.
+ */
+export interface TensorInput {
+  data: NodeJS.TypedArray;
+  shape: readonly number[];
+  dtype?: fields.Dtype;
+}
+
+/** Tensors by the names of the published checkpoints. */
+export type Tensors = ReadonlyMap<string, TensorInput> | { readonly [name: string]: TensorInput };
+
+/** A device of a backend, with its worker threads. Calls on one device are served one after the other. */
+export class Device {
+  constructor(options?: fields.DeviceOptions);
+  get info(): fields.DeviceInfo;
+  get closed(): boolean;
+  /** Lets go of the device. Models that run on it keep it. */
+  close(): void;
+}
+
+export interface PlanOptions extends fields.ModelOptions {
+  /** Where to run; else a device is opened from backend and threads. */
+  device?: Device;
+  signal?: AbortSignal;
+}
+
+export interface OpenOptions extends PlanOptions {
+  /** done of total bytes in a stage. An error that it throws ends the opening, and rejects it. */
+  onProgress?: (stage: fields.Stage, done: number, total: number) => void;
+}
+
+export interface Message {
+  role: string;
+  content?: unknown;
+  [key: string]: unknown;
+}
+
+export interface RenderOptions {
+  /** Tools as chat APIs describe them, or their JSON text. */
+  tools?: readonly object[] | string;
+  /** Used instead of the checkpoint's own. */
+  chatTemplate?: string;
+  /** Further variables of the template, such as {thinking: true}. */
+  variables?: object;
+  /** End with the marker that opens the assistant's turn; default true. */
+  addGenerationPrompt?: boolean;
+}
+
+/** What is not given is the checkpoint's own: its sampling, no limit. */
+export interface GenerateOptions extends fields.GenerationOptions {
+  /** Further tokens that end the reply. */
+  stopTokens?: Tokens;
+  /** Ends the stream: its next() is rejected, and the sequence holds what was read. */
+  signal?: AbortSignal;
+}
+
+export interface ChatOptions extends Omit<GenerateOptions, 'plain'> {
+  tools?: readonly object[] | string;
+  chatTemplate?: string;
+  variables?: object;
+  /**
+   * A sequence of this model to write onto: what it shares with the prompt from the start is not computed again, the rest
+   * is forgotten. Keep one for a conversation.
+   */
+  sequence?: Sequence;
+}
+
+/**
+ * A checkpoint, its weights prepared on a device, and the cache that its sequences share. No call blocks the event loop:
+ * work runs on threads of the library, and many requests may run at once.
+ */
+export class Model {
+  private constructor();
+  /** Opens a checkpoint: a folder as published, or a GGUF file. */
+  static open(path: string | URL, options?: OpenOptions): Promise<Model>;
+  /** Opens a model from arrays in memory, which are copied. config is what config.json holds, or its text. */
+  static fromTensors(config: object | string, tensors: Tensors, options?: OpenOptions): Promise<Model>;
+  /** Memory that opening a checkpoint would need. Reads config and tensor headers only. */
+  static plan(path: string | URL, options?: PlanOptions): Promise<fields.ModelPlan>;
+  /** Replaces weights by the tensors given; others stay. Every sequence of this model is empty afterwards. */
+  update(tensors: Tensors): Promise<void>;
+  get info(): fields.ModelInfo;
+  /** The device that the model runs on. */
+  get device(): Device;
+  /** The tokens that end a reply. */
+  get eosTokens(): Int32Array;
+  /**
+   * Token ids of a text, equal to Hugging Face's. addBos: begin with the BOS token if the checkpoint asks for one and the
+   * text has none. plain: treat markers of special tokens as ordinary text (for text from strangers).
+   */
+  tokenize(text: string | Uint8Array, options?: { addBos?: boolean; plain?: boolean }): Promise<Int32Array>;
+  /** The exact bytes of tokens. skipSpecial: leave special tokens out. */
+  detokenize(tokens: Tokens, options?: { skipSpecial?: boolean }): Promise<Uint8Array>;
+  /** The text of tokens; bytes that are no UTF-8 become U+FFFD. */
+  decode(tokens: Tokens, options?: { skipSpecial?: boolean }): Promise<string>;
+  /** Renders messages, or their JSON text, with the checkpoint's chat template. Tokenize the text without addBos. */
+  renderChat(messages: readonly Message[] | string, options?: RenderOptions): Promise<string>;
+  /** An empty sequence. */
+  sequence(): Sequence;
+  /** Continues a prompt. A text begins with the BOS token if the checkpoint asks for one. */
+  generate(prompt: string | Tokens, options?: GenerateOptions): Stream;
+  /** Answers messages with the checkpoint's chat template; reasoning and content are told apart. */
+  chat(messages: readonly Message[] | string, options?: ChatOptions): Stream;
+  get closed(): boolean;
+  /** Lets go of the model. Running calls end first; sequences that are open keep its memory. */
+  close(): void;
+}
+
+export interface EvalOptions extends Omit<fields.EvalOptions, 'keep'> {
+  /** Keep the hidden state after the final norm, of all tokens of this call. */
+  hidden?: boolean;
+  /** Keep the embedding and every layer's output too. */
+  hiddenLayers?: boolean;
+  /** Keep experts and weights of each MoE layer. */
+  routes?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Tokens that were evaluated and their cache. While a call on it runs, others are refused with ABY_ERROR_BUSY. */
+export class Sequence {
+  private constructor();
+  /** Appends tokens and evaluates them. After an error, or an abort, the sequence is as before. */
+  eval(tokens: Tokens, options?: EvalOptions): Promise<void>;
+  /** A copy of a result of the last evaluation, or of cached rows; shapes are those of the C API. */
+  output(kind: 'route_index', layer?: number): Result<Int32Array>;
+  output(kind: Exclude<fields.Output, 'route_index'>, layer?: number): Result;
+  /** Logits of the last rows asked for, [rows, vocabSize]: a copy. */
+  get logits(): Float32Array;
+  /** Hidden state after the final norm, [n, hiddenSize] of the last evaluation's n tokens, if kept: a copy. */
+  get hidden(): Float32Array;
+  /** Number of tokens evaluated. */
+  get length(): number;
+  get tokens(): Int32Array;
+  /** Forgets all tokens from position length on. */
+  truncate(length: number): void;
+  /** A second sequence with the same tokens; the cache is shared until one of the two writes. */
+  fork(): Sequence;
+  /** Makes a running evaluation end with ABY_ERROR_CANCELLED. */
+  cancel(): void;
+  /** Appends prompt tokens and writes a reply onto this sequence. */
+  generate(tokens?: Tokens, options?: GenerateOptions): Stream;
+  get closed(): boolean;
+  /** Gives the cache back. A running call is cancelled. */
+  close(): void;
+}
+
+/** Evaluates several different sequences of one model in shared passes: sequence i gets tokens[i]. */
+export function evalBatch(
+  sequences: readonly Sequence[],
+  tokens: readonly Tokens[],
+  options?: EvalOptions,
+): Promise<void>;
+
+/** Tokens that a reply took. */
+export interface Usage {
+  /** Prompt tokens evaluated; those found in the cache of a sequence that was passed in are not counted. */
+  promptTokens: number;
+  completionTokens: number;
+  reasoningTokens: number;
+}
+
+/** A finished reply. */
+export interface Reply {
+  content: string;
+  /** What came between <think> and </think>; "" for generate(), which does not tell them apart. */
+  reasoning: string;
+  /** Reasoning and content together. */
+  text: string;
+  /** The new tokens, without the one that ended the reply. */
+  tokens: number[];
+  finishReason: 'stop' | 'length' | 'cancelled' | 'unknown';
+  usage: Usage;
+}
+
+/** One step of a reply. */
+export class Event {
+  private constructor();
+  /** "prompt" (a part of the prompt was evaluated), "token" (a token was drawn), or "end". */
+  kind: fields.EventKind | 'unknown';
+  /** New text: whole characters; may be empty while a character or a marker is incomplete. */
+  text: string;
+  textKind: fields.TextKind | 'unknown';
+  /** The token drawn; for "end" the one that ended the reply; -1 if there is none. */
+  token: number;
+  /** null but for "end". */
+  finishReason: 'stop' | 'length' | 'cancelled' | 'unknown' | null;
+  promptDone: number;
+  promptTotal: number;
+  completionTokens: number;
+  reasoningTokens: number;
+}
+
+/**
+ * A reply while it is written: an async iterator of events, ended by one of kind "end". It begins with the first next().
+ * Leaving the loop ends the reply; the sequence holds what was read.
+ */
+export class Stream implements AsyncIterableIterator<Event> {
+  private constructor();
+  [Symbol.asyncIterator](): this;
+  next(): Promise<IteratorResult<Event, undefined>>;
+  return(value?: undefined): Promise<IteratorResult<Event, undefined>>;
+  /** Ends the reply soon, with finishReason "cancelled". Tokens that were drawn already still come. */
+  cancel(): void;
+  /** As leaving the loop. */
+  close(): Promise<void>;
+  /** Runs to the end and gathers what is still to come. */
+  reply(): Promise<Reply>;
+}
+
+/** Routing, experts and multi-head latent attention on your own arrays, for other engines. */
+export namespace ops {
+  /** Float32 data. */
+  interface Floats {
+    data: Float32Array;
+    shape: readonly number[];
+  }
+  interface Integers {
+    data: Int32Array;
+    shape: readonly number[];
+  }
+
+  interface RouteOptions extends Omit<fields.MoeRouteArgs, 'tokens' | 'experts' | 'topK'> {
+    topK: number;
+    /** [e], e_score_correction_bias. */
+    bias?: Float32Array;
+    device?: Device;
+  }
+
+  /** Chooses topK experts for each row of logits [b, e]: index [b, k] ascending, weight [b, k] in its order. */
+  function moeRoute(logits: Floats, options: RouteOptions): Promise<{ index: Result<Int32Array>; weight: Result }>;
+
+  interface ExpertWeights<T> {
+    /** [inter, hidden] */
+    gate: T;
+    /** [inter, hidden] */
+    up: T;
+    /** [hidden, inter] */
+    down: T;
+  }
+
+  interface ExpertsInput extends ExpertWeights<readonly TensorInput[]> {
+    /** The shared experts. */
+    shared?: ExpertWeights<TensorInput>;
+    /** Scales of fp8 weights, [ceil(n / blockN), ceil(k / blockK)]. */
+    scales?: ExpertWeights<readonly TensorInput[]>;
+    sharedScales?: ExpertWeights<TensorInput>;
+  }
+
+  interface ExpertsOptions extends Pick<fields.ExpertsDesc, 'compute' | 'blockN' | 'blockK'> {
+    device?: Device;
+  }
+
+  /** Expert weights prepared on a device. */
+  class Experts {
+    private constructor();
+    static create(weights: ExpertsInput, options?: ExpertsOptions): Promise<Experts>;
+    /** Sum over a row's experts of weight * down(silu(gate x) * up x), plus the shared experts. x [b, d], index [b, k]. */
+    run(x: Floats, index: Integers, weight: Floats): Promise<Result>;
+    get closed(): boolean;
+    close(): void;
+  }
+
+  interface MlaOptions extends Pick<fields.MlaDesc, 'compute'> {
+    heads: number;
+    qkNopeHeadDim: number;
+    qkRopeHeadDim: number;
+    vHeadDim: number;
+    device?: Device;
+  }
+
+  interface AttendOptions extends Pick<fields.MlaAttendArgs, 'absorbBelow'> {
+    /** [s + 1]: the new tokens of sequence i are rows rowBegin[i] to rowBegin[i + 1] - 1 of q. */
+    rowBegin: Int32Array;
+    /** [s]: cached tokens before the new ones. */
+    context: Int32Array;
+    /** [s, n]: each sequence's blocks of 64 tokens, in order. */
+    blockTable: Integers;
+    /** Of the scores, e.g. (nope + rope) ** -0.5. */
+    scale: number;
+  }
+
+  /** kv_b_proj of an MLA layer prepared on a device, in both its forms. */
+  class Mla {
+    private constructor();
+    /** kvB: [heads * (nope + v), kv_lora_rank]. */
+    static create(kvB: TensorInput, options: MlaOptions): Promise<Mla>;
+    /**
+     * Causal attention of a ragged batch over a paged latent cache. q: [b, heads, nope + rope], RoPE applied. cache:
+     * [blocks, 64, kv_lora_rank + rope], float32 or bfloat16: normed c_kv, then k_pe with RoPE.
+     */
+    attend(q: Floats, cache: TensorInput, options: AttendOptions): Promise<Result>;
+    get closed(): boolean;
+    close(): void;
+  }
+}

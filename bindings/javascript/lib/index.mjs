@@ -1,0 +1,4 @@
+import abyssal from './index.cjs';
+
+export const { AbyssalError, Device, Event, Model, Sequence, Stream, backends, evalBatch, ops, version } = abyssal;
+export default abyssal;

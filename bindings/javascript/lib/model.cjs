@@ -1,0 +1,200 @@
+'use strict';
+
+const { fileURLToPath } = require('node:url');
+const { native } = require('./native.cjs');
+const { abortable, checkSignal, invalid } = require('./errors.cjs');
+const { copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
+const { Device, nativeDevice } = require('./device.cjs');
+const { Sequence, nativeSequence } = require('./sequence.cjs');
+const { makeStream } = require('./stream.cjs');
+
+const TOKENIZE = { addBos: 1, plain: 2 };
+const SKIP_SPECIAL = 1;
+const CHAT_OPTIONS = ['tools', 'chatTemplate', 'variables', 'sequence'];
+
+function pathOf(path) {
+  if (path instanceof URL) return fileURLToPath(path);
+  if (typeof path !== 'string') throw invalid('path is neither a string nor a file URL');
+  if (path.includes('\0')) throw invalid('path holds a NUL character');
+  return path;
+}
+
+function json(value, what) {
+  if (typeof value === 'string') return value;
+  let text;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    throw invalid(`${what} cannot be written as JSON: ${error.message}`);
+  }
+  if (text === undefined) throw invalid(`${what} cannot be written as JSON`);
+  return text;
+}
+
+function flags(options, known) {
+  for (const name of Object.keys(options)) {
+    if (!(name in known)) throw invalid(`unknown option ${name}; expected one of ${Object.keys(known).join(', ')}`);
+  }
+  return Object.entries(known).reduce((all, [name, flag]) => (options[name] ? all | flag : all), 0);
+}
+
+function chatOptions({ tools, variables, ...rest }) {
+  if (tools !== undefined && tools !== null) rest.toolsJson = json(tools, 'tools');
+  if (variables !== undefined && variables !== null) rest.variablesJson = json(variables, 'variables');
+  return rest;
+}
+
+// Opens with progress and signal; start(made, options, device, cancel, progress) makes the call.
+async function open(options, start) {
+  const rest = without(options, 'device', 'signal', 'onProgress');
+  if (rest.tokenizer !== undefined && rest.tokenizer !== null) rest.tokenizer = pathOf(rest.tokenizer);
+  const { onProgress } = options;
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw invalid('onProgress is not a function');
+  const made = new native.Model();
+  const cancel = new native.Cancel();
+  let failed = null;
+  const progress =
+    onProgress &&
+    ((...values) => {
+      if (failed) return;
+      try {
+        onProgress(...values);
+      } catch (error) {
+        failed = { error };
+        cancel.cancel();
+      }
+    });
+  const begin = () => start(made, rest, nativeDevice(options.device), cancel, progress);
+  try {
+    await abortable(options.signal, begin, () => cancel.cancel());
+  } catch (error) {
+    throw failed ? failed.error : error;
+  }
+  if (failed) {
+    made.close();
+    throw failed.error;
+  }
+  return made;
+}
+
+class Model {
+  #native;
+
+  constructor(made) {
+    if (!(made instanceof native.Model)) throw invalid('models are made by Model.open() and Model.fromTensors()');
+    this.#native = made;
+  }
+
+  static async open(path, options = {}) {
+    const place = pathOf(path);
+    return new Model(await open(options, (made, ...rest) => made.open(place, ...rest)));
+  }
+
+  static async fromTensors(config, tensors, options = {}) {
+    const text = json(config, 'config');
+    checkSignal(options?.signal);
+    const list = await copyTensors(namedTensors(tensors));
+    return new Model(await open(options, (made, ...rest) => made.open_tensors(text, list, ...rest)));
+  }
+
+  static async plan(path, options = {}) {
+    const place = pathOf(path);
+    checkSignal(options.signal);
+    return native.Model.plan(place, without(options, 'device', 'signal'), nativeDevice(options.device));
+  }
+
+  async update(tensors) {
+    const list = await copyTensors(namedTensors(tensors));
+    await this.#native.update(list);
+  }
+
+  get info() {
+    return this.#native.info();
+  }
+
+  get device() {
+    const made = new native.Device();
+    made.open_of(this.#native);
+    return new Device(made);
+  }
+
+  get eosTokens() {
+    return this.#native.eos_tokens();
+  }
+
+  async tokenize(text, options = {}) {
+    return this.#native.tokenize(text, flags(options, TOKENIZE));
+  }
+
+  async detokenize(tokens, options = {}) {
+    return this.#native.detokenize(tokenIds(tokens), flags(options, { skipSpecial: SKIP_SPECIAL }));
+  }
+
+  async decode(tokens, options = {}) {
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(await this.detokenize(tokens, options));
+  }
+
+  async renderChat(messages, options = {}) {
+    return this.#native.render_chat(json(messages, 'messages'), chatOptions(options));
+  }
+
+  sequence() {
+    const made = new native.Sequence();
+    made.create(this.#native);
+    return new Sequence(made);
+  }
+
+  generate(prompt, options = {}) {
+    const given = typeof prompt === 'string' ? prompt : tokenIds(prompt).slice();
+    return makeStream(options, async () => {
+      const tokens = typeof given === 'string' ? await this.tokenize(given, { addBos: true }) : given;
+      const sequence = this.#newSequence();
+      return { sequence, owned: sequence, tokens, plain: options.plain ?? true };
+    });
+  }
+
+  chat(messages, options = {}) {
+    if (options?.plain !== undefined) throw invalid('unknown option plain; chat() tells reasoning from content');
+    const { tools, chatTemplate, variables } = options;
+    const given = json(messages, 'messages');
+    const onto = options.sequence && nativeSequence(options.sequence);
+    return makeStream(
+      options,
+      async () => {
+        const text = await this.renderChat(given, { tools, chatTemplate, variables });
+        const tokens = await this.tokenize(text);
+        if (onto) return { sequence: onto, tokens: keepShared(onto, tokens), plain: false };
+        const sequence = this.#newSequence();
+        return { sequence, owned: sequence, tokens, plain: false };
+      },
+      CHAT_OPTIONS,
+    );
+  }
+
+  #newSequence() {
+    const made = new native.Sequence();
+    made.create(this.#native);
+    return made;
+  }
+
+  get closed() {
+    return this.#native.closed();
+  }
+
+  close() {
+    this.#native.close();
+  }
+}
+
+// Keeps what a sequence shares with a prompt from the start; the rest of the prompt. Its last token is evaluated in any
+// case, for its logits.
+function keepShared(sequence, prompt) {
+  const known = sequence.tokens();
+  const most = Math.min(known.length, prompt.length - 1);
+  let shared = 0;
+  while (shared < most && known[shared] === prompt[shared]) shared += 1;
+  sequence.truncate(shared);
+  return prompt.subarray(shared);
+}
+
+module.exports = { Model };

@@ -1,0 +1,186 @@
+'use strict';
+
+const { native } = require('./native.cjs');
+const { aborted, checkSignal, invalid } = require('./errors.cjs');
+const { tokenIds, without } = require('./arrays.cjs');
+
+const KINDS = ['prompt', 'token', 'end'];
+const TEXT_KINDS = ['content', 'reasoning'];
+const FINISH_REASONS = [null, 'stop', 'length', 'cancelled'];
+const NUMBERS = 8; // of an event, as generation.cpp writes them
+
+class Event {
+  constructor(text, numbers, at) {
+    this.kind = KINDS[numbers[at]] ?? 'unknown';
+    this.text = text;
+    this.textKind = TEXT_KINDS[numbers[at + 1]] ?? 'unknown';
+    this.token = numbers[at + 2];
+    this.finishReason = numbers[at + 3] < FINISH_REASONS.length ? FINISH_REASONS[numbers[at + 3]] : 'unknown';
+    this.promptDone = numbers[at + 4];
+    this.promptTotal = numbers[at + 5];
+    this.completionTokens = numbers[at + 6];
+    this.reasoningTokens = numbers[at + 7];
+  }
+}
+
+const usageOf = (event) => ({
+  promptTokens: event?.promptDone ?? 0,
+  completionTokens: event?.completionTokens ?? 0,
+  reasoningTokens: event?.reasoningTokens ?? 0,
+});
+
+const SAMPLING = ['maxTokens', 'temperature', 'topP', 'topK', 'minP', 'seed', 'ignoreEos', 'chunk', 'plain'];
+
+// Those of a reply among options that were checked for others.
+function replyOptions(options) {
+  const chosen = {};
+  for (const name of SAMPLING) if (options[name] !== undefined) chosen[name] = options[name];
+  if (chosen.maxTokens === 0) throw invalid('maxTokens is 0; expected at least 1, or undefined for no limit');
+  if (chosen.temperature < 0) throw invalid(`temperature is ${chosen.temperature}; expected 0 (greedy) or more`);
+  return chosen;
+}
+
+const hidden = Symbol('made here');
+
+class Stream {
+  #prepare; // what is awaited before the first step: {sequence, tokens, plain, owned}
+  #options;
+  #signal;
+  #abort = () => void this.#stop().catch(() => {});
+  #native = null;
+  #owned = null;
+  #texts = [];
+  #numbers = null;
+  #at = 0;
+  #last = null;
+  #state = 'new'; // 'running', then 'ended'
+  #cancelled = false;
+  #stopping = null;
+  #turns = Promise.resolve(); // next() calls are served in their order
+
+  constructor(key, options, prepare) {
+    if (key !== hidden) throw invalid('streams are made by generate() and chat()');
+    this.#prepare = prepare;
+    this.#options = options;
+    this.#signal = options.signal ?? null;
+  }
+
+  async #start() {
+    checkSignal(this.#signal);
+    this.#state = 'running';
+    this.#signal?.addEventListener('abort', this.#abort, { once: true });
+    const prepare = this.#prepare;
+    this.#prepare = null;
+    const { sequence, tokens, plain, owned } = await prepare();
+    if (this.#state === 'ended') {
+      owned?.close();
+      return;
+    }
+    this.#owned = owned ?? null;
+    const stopTokens = tokenIds(this.#options.stopTokens ?? []);
+    const made = new native.Generation();
+    made.create(sequence, tokens, { ...replyOptions(this.#options), plain }, stopTokens);
+    if (this.#cancelled) made.cancel();
+    this.#native = made;
+  }
+
+  async #next() {
+    if (this.#state === 'new') await this.#start();
+    while (this.#state === 'running') {
+      if (this.#at < this.#texts.length) {
+        const event = new Event(this.#texts[this.#at], this.#numbers, this.#at * NUMBERS);
+        this.#at += 1;
+        this.#last = event;
+        if (event.kind === 'end') await this.#stop();
+        return { value: event, done: false };
+      }
+      const batch = this.#native.poll() ?? (await this.#native.take());
+      this.#texts = batch.texts;
+      this.#numbers = batch.numbers;
+      this.#at = 0;
+    }
+    await this.#stopping;
+    if (this.#signal?.aborted && this.#last?.kind !== 'end') {
+      const error = aborted(this.#signal);
+      this.#signal = null; // told once
+      throw error;
+    }
+    return { value: undefined, done: true };
+  }
+
+  // Lets go of the sequence, which then holds what was read. The same promise each time.
+  #stop() {
+    this.#stopping ??= this.#finish();
+    return this.#stopping;
+  }
+
+  async #finish() {
+    this.#state = 'ended';
+    this.#signal?.removeEventListener('abort', this.#abort);
+    try {
+      await this.#native?.stop(this.#last?.promptDone ?? 0, this.#last?.completionTokens ?? 0);
+    } finally {
+      this.#native = null;
+      this.#owned?.close();
+    }
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  next() {
+    const turn = this.#turns.then(async () => {
+      try {
+        return await this.#next();
+      } catch (error) {
+        await this.#stop();
+        throw error;
+      }
+    });
+    this.#turns = turn.catch(() => {});
+    return turn;
+  }
+
+  async return(value) {
+    await this.#stop();
+    return { value, done: true };
+  }
+
+  cancel() {
+    this.#cancelled = true;
+    this.#native?.cancel();
+  }
+
+  async close() {
+    await this.#stop();
+  }
+
+  async reply() {
+    const reply = { content: '', reasoning: '', text: '', tokens: [], finishReason: 'cancelled', usage: usageOf(null) };
+    for await (const event of this) {
+      if (event.textKind === 'reasoning') reply.reasoning += event.text;
+      else reply.content += event.text;
+      if (event.kind === 'token') reply.tokens.push(event.token);
+      if (event.kind === 'end') {
+        reply.finishReason = event.finishReason;
+        reply.usage = usageOf(event);
+      }
+    }
+    reply.text = reply.reasoning + reply.content;
+    return reply;
+  }
+}
+
+// Names that are no options of a reply belong to the caller: known lists them.
+function makeStream(options, prepare, known = []) {
+  const rest = without(options, 'signal', 'stopTokens', ...known);
+  const names = [...SAMPLING, 'stopTokens', 'signal', ...known];
+  for (const name of Object.keys(rest)) {
+    if (!names.includes(name)) throw invalid(`unknown option ${name}; expected one of ${names.join(', ')}`);
+  }
+  replyOptions(rest);
+  return new Stream(hidden, options, prepare);
+}
+
+module.exports = { Event, Stream, makeStream };

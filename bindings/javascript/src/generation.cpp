@@ -1,0 +1,228 @@
+#include "generation.h"
+
+#include <deque>
+#include <mutex>
+#include <utility>
+
+namespace abyssal::node {
+
+namespace {
+
+constexpr std::size_t kAhead = 16;       // events that wait for their reader
+constexpr std::size_t kEventNumbers = 8; // as stream.cjs reads them
+
+struct Event {
+  aby_event raw;
+  std::string text;
+};
+using Events = std::deque<Event>;
+
+Napi::Value to_js(Napi::Env env, const Events &events) {
+  const Napi::Array texts = Napi::Array::New(env, events.size());
+  Napi::Float64Array numbers = Napi::Float64Array::New(env, events.size() * kEventNumbers);
+  double *next = numbers.Data();
+  std::uint32_t i = 0;
+  for (const Event &event : events) {
+    texts.Set(i++, Napi::String::New(env, event.text));
+    const aby_event &raw = event.raw;
+    for (const double number : {static_cast<double>(raw.kind), static_cast<double>(raw.text_kind),
+                                static_cast<double>(raw.token), static_cast<double>(raw.finish_reason),
+                                static_cast<double>(raw.prompt_done), static_cast<double>(raw.prompt_total),
+                                static_cast<double>(raw.completion_tokens), static_cast<double>(raw.reasoning_tokens)})
+      *next++ = number;
+  }
+  const Napi::Object made = Napi::Object::New(env);
+  made.Set("texts", texts);
+  made.Set("numbers", numbers);
+  return made;
+}
+
+} // namespace
+
+class Writer : public Cancellable, public std::enable_shared_from_this<Writer> {
+public:
+  Writer(Bridge &bridge, std::shared_ptr<SequenceState> on, generation made)
+      : bridge_(bridge), sequence_(std::move(on)), use_(sequence_->use()), begin_(sequence_->object.length()),
+        object_(std::move(made)) {}
+
+  void cancel() noexcept override {
+    try {
+      object_.cancel();
+    } catch (const std::exception &) { // closed
+    }
+  }
+
+  // What is there, and goes on writing. On the JavaScript thread, as the next three.
+  Events collect(Napi::Env env) {
+    const std::lock_guard lock(mutex_);
+    Events taken;
+    taken.swap(ready_);
+    if (taken.empty() && failure_)
+      throw_failure(env, *std::exchange(failure_, std::nullopt));
+    write_on();
+    return taken;
+  }
+
+  Napi::Value take(Napi::Env env) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (waiting_)
+        throw error(ABY_ERROR_BUSY, "another reader waits for an event of this reply");
+      waiting_ = std::make_shared<Napi::Promise::Deferred>(env);
+      bridge_.begin_pending();
+    }
+    const Napi::Value promise = waiting_->Promise();
+    write_on_or_wake();
+    return promise;
+  }
+
+  // No step begins after this.
+  void stop() noexcept {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    cancel();
+  }
+
+  // On the lane, after stop: takes back what is beyond a number of tokens of the reply, and frees the sequence. A reply
+  // that has ended by itself uses it too, until its reader knows.
+  void finish(std::uint64_t keep) {
+    const auto use = std::move(use_); // until all is done
+    object_.close();
+    if (!use || sequence_->object.closed())
+      return; // finished before, or nobody can look
+    if (sequence_->object.length() - begin_ > keep)
+      sequence_->object.truncate(begin_ + keep);
+  }
+
+  const std::shared_ptr<Lane> &lane() const { return sequence_->lane; }
+
+private:
+  bool at_end() const { return ended_ || stopped_ || failure_; }
+
+  // Under the lock.
+  void write_on() {
+    if (writing_ || at_end() || ready_.size() >= kAhead)
+      return;
+    writing_ = lane()->submit([self = shared_from_this()] { self->step(); });
+  }
+
+  void write_on_or_wake() {
+    const std::lock_guard lock(mutex_);
+    write_on();
+    if (!ready_.empty() || at_end())
+      wake();
+  }
+
+  // One step, on the lane. Others that wait for the lane have their turn before the next one.
+  void step() {
+    std::optional<Failure> failed;
+    Event event{};
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_) {
+        writing_ = false;
+        return wake();
+      }
+    }
+    try {
+      event.raw = object_.step();
+      event.text = text_of(event.raw);
+    } catch (...) {
+      failed = current_failure();
+    }
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (failed) {
+      failure_ = std::move(failed);
+    } else {
+      ended_ = event.raw.kind == ABY_EVENT_END;
+      ready_.push_back(std::move(event));
+    }
+    wake();
+    write_on();
+  }
+
+  // Under the lock: gives the reader that waits what there is.
+  void wake() {
+    if (!waiting_ || woken_)
+      return;
+    woken_ = true;
+    bridge_.post([self = shared_from_this()](Napi::Env env) { self->deliver(env); });
+  }
+
+  void deliver(Napi::Env env) {
+    const Napi::HandleScope scope(env);
+    std::shared_ptr<Napi::Promise::Deferred> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      woken_ = false;
+      waiting.swap(waiting_);
+    }
+    bridge_.end_pending();
+    try {
+      waiting->Resolve(to_js(env, collect(env)));
+    } catch (const Napi::Error &failed) {
+      waiting->Reject(failed.Value());
+    } catch (...) {
+      waiting->Reject(make_error(env, current_failure()));
+    }
+  }
+
+  Bridge &bridge_;
+  const std::shared_ptr<SequenceState> sequence_;
+  std::shared_ptr<void> use_; // until finish
+  const std::uint64_t begin_;
+  generation object_;
+
+  std::mutex mutex_; // of what follows
+  Events ready_;
+  std::optional<Failure> failure_;
+  bool writing_ = false, ended_ = false, stopped_ = false, woken_ = false;
+  std::shared_ptr<Napi::Promise::Deferred> waiting_;
+};
+
+Generation::~Generation() {
+  if (!writer_)
+    return;
+  writer_->stop();
+  try {
+    writer_->lane()->submit([writer = writer_] {
+      try {
+        writer->finish(UINT64_MAX);
+      } catch (const std::exception &) { // the sequence was closed meanwhile
+      }
+    });
+  } catch (const std::exception &) { // no thread: the handles go with the last reference
+  }
+}
+
+void Generation::create(Napi::Env env, const Sequence &sequence, std::vector<std::int32_t> prompt,
+                        GenerationOptions options, std::vector<std::int32_t> stop_tokens) {
+  const auto &on = sequence.state();
+  on->check_free();
+  options->raw.stop_tokens = stop_tokens.data();
+  options->raw.stop_token_count = stop_tokens.size();
+  writer_ = std::make_shared<Writer>(Bridge::of(env), on, generation(on->object, prompt, options->raw));
+  Bridge::of(env).watch(writer_);
+}
+
+Napi::Value Generation::poll(Napi::Env env) {
+  const Events events = writer_->collect(env);
+  return events.empty() ? env.Null() : to_js(env, events);
+}
+
+Napi::Value Generation::take(Napi::Env env) { return writer_->take(env); }
+
+void Generation::cancel() {
+  if (writer_)
+    writer_->cancel();
+}
+
+Task Generation::stop(std::uint64_t prompt_done, std::uint64_t completion_tokens) {
+  writer_->stop();
+  // The token drawn last is evaluated only when another one is wanted.
+  const std::uint64_t keep = prompt_done + (completion_tokens == 0 ? 0 : completion_tokens - 1);
+  return make_task(writer_->lane(), [writer = writer_, keep] { writer->finish(keep); });
+}
+
+} // namespace abyssal::node

@@ -1,0 +1,38 @@
+// Replies. A reply is written ahead of the script that reads it, by a few events, so that a token does not wait for the
+// event loop; what was written ahead of a reader that leaves is taken back.
+#pragma once
+
+#include "objects.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace abyssal::node {
+
+using GenerationOptions = Options<aby_generation_options>;
+
+class Writer;
+
+class Generation {
+public:
+  Generation() = default;
+  ~Generation();
+
+  // The sequence is in use until the reply has ended or was stopped.
+  void create(Napi::Env env, const Sequence &sequence, std::vector<std::int32_t> prompt, GenerationOptions options,
+              std::vector<std::int32_t> stop_tokens);
+  // The events that are there, as {texts, numbers}: the texts, and kEventNumbers numbers of each event. null: none.
+  Napi::Value poll(Napi::Env env);
+  // The promise of at least one event. One at a time.
+  Napi::Value take(Napi::Env env);
+  // No further step; a running one is interrupted, and the reply ends with "cancelled".
+  void cancel();
+  // Ends the reply for good: the promise of undefined, when the sequence is free and holds what the reader has seen.
+  Task stop(std::uint64_t prompt_done, std::uint64_t completion_tokens);
+
+private:
+  std::shared_ptr<Writer> writer_;
+};
+
+} // namespace abyssal::node

@@ -1,0 +1,54 @@
+// Every part of the declarations, as a strict program uses it. It is compiled, not run.
+import abyssal, { AbyssalError, Device, Model, Sequence, backends, evalBatch, ops, version } from 'abyssal';
+import type { DeviceInfo, Dtype, Event, ModelInfo, ModelPlan, Reply, Result, Stage } from 'abyssal';
+
+export async function main(path: string, signal: AbortSignal): Promise<void> {
+  const text: string = version + backends()[0]!.name + abyssal.version;
+  const device = new Device({ backend: 'cpu', threads: 1, index: 0 });
+  const about: DeviceInfo = device.info;
+  const plan: ModelPlan = await Model.plan(path, { device, mtp: true });
+  const activations: Dtype = 'bf16';
+  const onProgress = (stage: Stage, done: number, total: number): void => console.log(stage, done / total);
+  const model = await Model.open(path, { device, activations, cacheTokens: 64, onProgress, signal });
+  const info: ModelInfo = model.info;
+  const tokens: Int32Array = await model.tokenize(text, { addBos: true });
+  const bytes: Uint8Array = await model.detokenize([...tokens], { skipSpecial: true });
+  const prompt: string = await model.renderChat([{ role: 'user', content: await model.decode(tokens) }]);
+  for await (const event of model.chat([{ role: 'user', content: prompt }], { seed: 1n, signal })) {
+    const seen: Event = event;
+    if (seen.kind === 'end' && seen.finishReason === 'stop') break;
+  }
+  const reply: Reply = await model.generate(tokens, { temperature: 0, stopTokens: [1] }).reply();
+  const sequence: Sequence = model.sequence();
+  await sequence.eval(tokens, { routes: true, hidden: true, logits: 2 });
+  const routes: Result<Int32Array> = sequence.output('route_index', 0);
+  const logits: Float32Array = sequence.output('logits').data;
+  await evalBatch([sequence, sequence.fork()], [[1], [2]], { signal });
+  const { index } = await ops.moeRoute({ data: logits, shape: [1, logits.length] }, { topK: 2, scoring: 'sigmoid' });
+  const matrix = { data: new Uint16Array(4), shape: [2, 2], dtype: 'bf16' as const };
+  const experts = await ops.Experts.create({ gate: [matrix], up: [matrix], down: [matrix] }, { compute: 'f32' });
+  await experts.run(
+    { data: logits, shape: [1, 2] },
+    { data: index.data, shape: [1, 1] },
+    { data: logits, shape: [1, 1] },
+  );
+  await model.update(new Map([['model.norm.weight', matrix]]));
+  try {
+    await Model.fromTensors({}, { x: matrix });
+  } catch (error) {
+    if (error instanceof AbyssalError) console.log(error.code, error.status + plan.layers + info.layers, about, bytes);
+  }
+  console.log(routes.shape, reply.usage.promptTokens);
+
+  // What must not compile.
+  // @ts-expect-error a misspelt option
+  await Model.open(path, { thread: 1 });
+  // @ts-expect-error no such type
+  await Model.open(path, { activations: 'f9' });
+  // @ts-expect-error models are not made with new
+  new Model();
+  // @ts-expect-error events are read only when a kind is known
+  model.generate('x').text;
+  // @ts-expect-error topK is needed
+  await ops.moeRoute({ data: logits, shape: [1, 2] }, {});
+}
