@@ -26,7 +26,7 @@ configure() {
 }
 
 step "build"
-configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON -DABYSSAL_JAVA=ON
 cmake --build build -j "$jobs"
 step "Python package"
 python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \
@@ -47,3 +47,5 @@ step "C, C++"
 ctest --test-dir build --no-tests=error --output-on-failure
 step "Python and the command"
 python -m pytest -q tests
+step "Java"
+bash tests/java/run.sh

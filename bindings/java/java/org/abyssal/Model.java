@@ -90,7 +90,7 @@ public final class Model extends NativeModel {
    *
    * @param tensors copied
    * @throws AbyssalException BUSY: an evaluation runs; NOT_FOUND: a tensor that the model does not have;
-   *     INVALID_ARGUMENT: a wrong shape. The model is then unchanged
+   *     FORMAT: a wrong shape. The model is then unchanged
    */
   public void update(Collection<Tensor> tensors) {
     results.writeLock().lock();

@@ -6,7 +6,7 @@ public enum Output {
   LOGITS(0),
   /** float [n, hidden_size]: layer -1 after the final norm; 0 the embedding; L the output of layer L, 1 to layers - 1. */
   HIDDEN(1),
-  /** int [n, top_k]: experts of an MoE layer, counted from 0, ascending. */
+  /** int [n, top_k]: experts of a layer with experts, ascending. */
   ROUTE_INDEX(2),
   /** float [n, top_k] in the order of the experts. */
   ROUTE_WEIGHT(3),

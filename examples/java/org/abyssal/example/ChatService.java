@@ -1,3 +1,5 @@
+package org.abyssal.example;
+
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
@@ -17,7 +19,7 @@ import org.abyssal.ReplyStream;
 import org.abyssal.Status;
 
 /**
- * Answers chats over HTTP: java -cp ... ChatService MODEL [PORT]. Send the messages as JSON:
+ * Answers chats over HTTP: java -cp JARS org.abyssal.example.ChatService MODEL [PORT]. Send the messages as JSON:
  *
  * <pre>curl -N localhost:8080/chat -d '[{"role": "user", "content": "Hello"}]'</pre>
  *
@@ -27,6 +29,7 @@ public final class ChatService implements AutoCloseable {
   private static final int MAX_REQUEST = 1 << 20;
 
   private final Model model;
+  private final int maxTokens;
   private final HttpServer server;
   private final ExecutorService threads = threadPerRequest();
 
@@ -35,9 +38,12 @@ public final class ChatService implements AutoCloseable {
    *
    * @param model stays the caller's
    * @param port 0: any that is free
+   * @param maxTokens most tokens of a reply
+   * @throws IOException the port is taken
    */
-  public ChatService(Model model, int port) throws IOException {
+  public ChatService(Model model, int port, int maxTokens) throws IOException {
     this.model = model;
+    this.maxTokens = maxTokens;
     server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 0);
     server.createContext("/chat", this::chat);
     server.setExecutor(threads);
@@ -69,7 +75,7 @@ public final class ChatService implements AutoCloseable {
         answer(exchange, 413, "the request is larger than " + MAX_REQUEST + " bytes");
         return;
       }
-      GenerationOptions options = new GenerationOptions().maxTokens(512);
+      GenerationOptions options = new GenerationOptions().maxTokens(maxTokens);
       // What can be wrong with the request is found here, before anything is sent.
       try (ReplyStream reply =
           model.chatStream(new String(body, StandardCharsets.UTF_8), new ChatOptions(), options)) {
@@ -114,7 +120,7 @@ public final class ChatService implements AutoCloseable {
 
   public static void main(String[] arguments) throws IOException {
     Model model = Model.open(Path.of(arguments[0]));
-    ChatService service = new ChatService(model, arguments.length > 1 ? Integer.parseInt(arguments[1]) : 8080);
+    ChatService service = new ChatService(model, arguments.length > 1 ? Integer.parseInt(arguments[1]) : 8080, 512);
     System.out.println("http://localhost:" + service.port() + "/chat");
   }
 }
