@@ -17,6 +17,7 @@ run_with() {
 
 version_of() { "$1" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.specification.version = //p'; }
 
+rm -rf build/java/stage
 cmake --install build --prefix "$PWD/build/java/stage" --component java --strip >/dev/null
 run_with "$@"
 echo "Java $(version_of java): passed"

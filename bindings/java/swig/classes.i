@@ -155,8 +155,9 @@ HANDLE(abyssal::mla, NativeMla)
     const aby_array array = $self->output(kind, layer);
     const std::size_t count = abyssal::java::elements(array);
     if (count * sizeof(float) > room)
-      throw abyssal::error(ABY_ERROR_INVALID_ARGUMENT, "the buffer has room for " + std::to_string(room / sizeof(float)) +
-                                                           " elements; the result has " + std::to_string(count));
+      throw abyssal::error(ABY_ERROR_INVALID_ARGUMENT,
+                           "the buffer has room for " + std::to_string(room / sizeof(float)) +
+                               " elements; the result has " + std::to_string(count));
     if (count != 0)
       std::memcpy(to.data, array.data, count * sizeof(float));
     return count;

@@ -4,6 +4,7 @@ package org.abyssal;
 public final class AbyssalException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
+  /** The C API's number. */
   private final int number;
 
   /** Also called by the native half. */

@@ -56,7 +56,8 @@ public final class ChatOptions {
   }
 
   /**
-   * A sequence of the model to write replies onto. The tokens that it shares with the prompt from the start are not computed again, the others are forgotten: keep one for a conversation.
+   * A sequence of the model to write replies onto. The tokens that it shares with the prompt from the start are not
+   * computed again, the others are forgotten: keep one for a conversation.
    *
    * @param value null: a new one
    * @return this

@@ -1,6 +1,9 @@
 package org.abyssal;
 
-/** Element type of a tensor. A row in a block format, of quantised weights in GGUF files, is a whole number of blocks. */
+/**
+ * Element type of a tensor. A row in a block format, of quantised weights in GGUF files, is a whole number of
+ * blocks.
+ */
 public enum Dtype {
   /** In options: the library chooses. Never the type of a tensor. */
   AUTO(0, 1, 0),

@@ -53,7 +53,8 @@ public final class ModelOptions {
   /**
    * Type of activations.
    *
-   * @param value AUTO: F32, but rounded to int8 in blocks of 128 for products with quantised weights; F32 everywhere; or BF16, as AUTO with bfloat16
+   * @param value AUTO: F32, but rounded to int8 in blocks of 128 for products with quantised weights; F32 everywhere;
+   *     or BF16, as AUTO with bfloat16
    * @return this
    */
   public ModelOptions activations(Dtype value) {

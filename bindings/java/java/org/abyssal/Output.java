@@ -4,7 +4,10 @@ package org.abyssal;
 public enum Output {
   /** float [rows, vocab_size] of the last rows asked for; the layer is ignored. */
   LOGITS(0),
-  /** float [n, hidden_size]: layer -1 after the final norm; 0 the embedding; L the output of layer L, 1 to layers - 1. */
+  /**
+   * float [n, hidden_size]: layer -1 after the final norm; 0 the embedding; L the output of layer L, 1 to layers -
+   * 1.
+   */
   HIDDEN(1),
   /** int [n, top_k]: experts of a layer with experts, ascending. */
   ROUTE_INDEX(2),

@@ -119,7 +119,8 @@ public final class Router {
     if (bias.length != 0) {
       Check.elements(bias.length, "bias", experts, "[e]");
     }
-    Routes routes = new Routes(new int[rows * topK], new float[rows * topK]);
+    int chosen = Math.multiplyExact(rows, topK);
+    Routes routes = new Routes(new int[chosen], new float[chosen]);
     try (RawRouteArgs raw = new RawRouteArgs()) {
       raw.setTokens(rows);
       raw.setExperts(experts);

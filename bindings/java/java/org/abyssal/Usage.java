@@ -3,7 +3,8 @@ package org.abyssal;
 /**
  * Tokens that a reply took.
  *
- * @param promptTokens prompt tokens evaluated; those found in the cache of a sequence that was passed in are not counted
+ * @param promptTokens prompt tokens evaluated; those found in the cache of a sequence that was passed in are not
+ *     counted
  * @param completionTokens tokens drawn, an end-of-sequence token included
  * @param reasoningTokens of those, tokens of the reasoning, markers included
  */

@@ -42,7 +42,8 @@ class SequenceTest {
       buffer.get(copied);
       assertArrayEquals(logits, copied);
 
-      FloatBuffer own = ByteBuffer.allocateDirect(4 * (logits.length + 2)).order(ByteOrder.nativeOrder()).asFloatBuffer();
+      ByteBuffer bytes = ByteBuffer.allocateDirect(4 * (logits.length + 2)).order(ByteOrder.nativeOrder());
+      FloatBuffer own = bytes.asFloatBuffer();
       own.position(1);
       sequence.readLogits(own);
       assertEquals(1 + logits.length, own.position());

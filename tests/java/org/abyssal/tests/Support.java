@@ -56,7 +56,7 @@ final class Support {
               + "\"data_offsets\":\\s*\\[(\\d+),\\s*(\\d+)\\]")
           .matcher(new String(header, StandardCharsets.UTF_8));
       while (entry.find()) {
-        long[] shape = Arrays.stream(entry.group(3).split(",")).mapToLong(size -> Long.parseLong(size.trim())).toArray();
+        long[] shape = Arrays.stream(entry.group(3).split(",\\s*")).mapToLong(Long::parseLong).toArray();
         int begin = Integer.parseInt(entry.group(4));
         ByteBuffer data = all.slice(8 + length + begin, Integer.parseInt(entry.group(5)) - begin);
         tensors.put(entry.group(1), Tensor.of(entry.group(1), Dtype.valueOf(entry.group(2)), data, shape));

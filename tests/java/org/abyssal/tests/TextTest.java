@@ -34,7 +34,8 @@ class TextTest {
   /** JNI's own strings would change characters beyond the first plane, and NUL. */
   @Test
   void everyCharacterSurvives() {
-    for (String text : new String[] {"", "Hello", "Grüße, мир", "日本語", "🙂 𝔸\uDBFF\uDFFF", "a\0b", "\uFFFF\u0800\u07FF\u0080"}) {
+    for (String text : new String[] {"", "Hello", "Grüße, мир",
+        "日本語", "🙂 𝔸\uDBFF\uDFFF", "a\0b", "\uFFFF\u0800\u07FF\u0080"}) {
       int[] tokens = model.tokenize(text);
       assertEquals(text, model.decode(tokens));
       assertArrayEquals(text.getBytes(StandardCharsets.UTF_8), model.detokenize(tokens, false));
