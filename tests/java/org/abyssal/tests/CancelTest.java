@@ -86,6 +86,20 @@ class CancelTest {
     }
   }
 
+  /** Evaluates, although awaitBusy may be in the way for a moment. */
+  private static void evalAtLast(Sequence sequence, int[] tokens) {
+    while (true) {
+      try {
+        sequence.eval(tokens);
+        return;
+      } catch (AbyssalException error) {
+        if (error.status() != Status.BUSY) {
+          throw error;
+        }
+      }
+    }
+  }
+
   /** A call on an object that is closed meanwhile works to its end, or was not yet begun and says so. */
   private static void assertWorkedOrClosed(Throwable error) {
     assertTrue(error == null || error instanceof AbyssalException closed && closed.status() == Status.STATE,
@@ -125,7 +139,7 @@ class CancelTest {
   @Test
   void aSequenceInUseIsBusy() throws InterruptedException {
     try (Sequence sequence = slow.sequence()) {
-      assertCancelled(interrupted(() -> sequence.eval(longPrompt()), () -> {
+      assertCancelled(interrupted(() -> evalAtLast(sequence, longPrompt()), () -> {
         awaitBusy(sequence);
         Support.fails(Status.BUSY, () -> sequence.eval(1));
         Support.fails(Status.BUSY, () -> sequence.truncate(0));
@@ -157,7 +171,7 @@ class CancelTest {
   @Test
   void closingDuringACall() throws InterruptedException {
     Sequence sequence = slow.sequence();
-    Throwable error = interrupted(() -> sequence.eval(Arrays.copyOf(longPrompt(), 500)), () -> {
+    Throwable error = interrupted(() -> evalAtLast(sequence, Arrays.copyOf(longPrompt(), 500)), () -> {
       awaitBusy(sequence);
       sequence.close(); // the call keeps what it works on
       Support.fails(Status.STATE, sequence::cancel);
