@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=(g++ cmake ninja-build make pkg-config python3-venv python3-dev nlohmann-json3-dev libcli11-dev libxxhash-dev)
 requirements=(cmake/requirements-build.txt)
 if [ "${1:-}" != --build-only ]; then
-  packages+=(doctest-dev abigail-tools ccache clang libclang-rt-dev)
+  packages+=(doctest-dev abigail-tools ccache clang libclang-rt-dev default-jdk-headless maven)
   requirements+=(cmake/requirements-test.txt)
 fi
 
@@ -28,6 +28,14 @@ rust_is_there() {
   [ "$1" -gt 1 ] || [ "$2" -ge 88 ]
 }
 
+# A Java compiler of 17 or later, beside the java that is found first.
+jdk_is_there() {
+  command -v java >/dev/null || return 1
+  local version
+  version=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')
+  [ -n "$version" ] && [ "$version" -ge 17 ]
+}
+
 missing_packages() {
   local package
   for package in "${packages[@]}"; do
@@ -41,6 +49,8 @@ missing_packages() {
     ccache) command -v ccache >/dev/null && continue ;;
     abigail-tools) command -v abidiff >/dev/null && continue ;;
     clang | libclang-rt-dev) bash tests/fuzz/find_clang.sh >/dev/null && continue ;; # for the fuzzers alone
+    default-jdk-headless) jdk_is_there && continue ;;
+    maven) command -v mvn >/dev/null && continue ;;
     python3-venv) python3 -c 'import venv, ensurepip' 2>/dev/null && continue ;;
     python3-dev) python3 -c 'import os, sysconfig; raise SystemExit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' 2>/dev/null && continue ;;
     esac

@@ -26,7 +26,7 @@ configure() {
 }
 
 step "build"
-configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON -DABYSSAL_NODE=ON
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON -DABYSSAL_NODE=ON -DABYSSAL_JAVA=ON
 cmake --build build -j "$jobs"
 step "Python package"
 python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \
@@ -52,3 +52,5 @@ python -m pytest -q tests
 step "Node.js"
 bash tests/javascript/run.sh build
 if [ "$fast" != --fast ]; then bash tests/javascript/from_source.sh build; fi
+step "Java"
+bash tests/java/run.sh

@@ -22,6 +22,7 @@ FLAGS = {
     "ignore_eos",
     "mtp",
     "norm_topk_prob",
+    "packed_cache_check",
     "plain",
     "reasons",
 }
@@ -35,6 +36,8 @@ ENUMS = {  # typedef: prefix of its constants
     "aby_finish_reason": "ABY_FINISH_",
     "aby_scoring": "ABY_SCORING_",
     "aby_topk_method": "ABY_TOPK_",
+    "aby_weights": "ABY_WEIGHTS_",
+    "aby_attention": "ABY_ATTENTION_",
 }
 INTERNAL = {"struct_size", "reserved", "stop_token_count"}
 UNSEEN = {"aby_tensor", "aby_array", "aby_event"}  # these cross by hand

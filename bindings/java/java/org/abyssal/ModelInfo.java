@@ -1,0 +1,96 @@
+package org.abyssal;
+
+/**
+ * What a model is.
+ *
+ * @param architecture model_type of its config: "deepseek_v3", "qwen2", ...
+ * @param attention "mla" or "gqa"
+ * @param weightTypes types of the stored weights, such as "f32 bf16 f8_e4m3" or "f32 q4_k q6_k"
+ * @param layers num_hidden_layers
+ * @param hiddenSize hidden_size
+ * @param vocabSize vocab_size
+ * @param heads attention heads
+ * @param kvHeads key-value heads of grouped-query attention; 0 for MLA
+ * @param kvLoraRank 0 for grouped-query attention
+ * @param ropeDim dimensions with rotary positions
+ * @param experts n_routed_experts; 0 for dense models
+ * @param topK num_experts_per_tok
+ * @param contextLength max_position_embeddings, in tokens
+ * @param mtpLayers multi-token-prediction layers that are loaded
+ * @param bosToken -1 if there is none
+ * @param hasTokenizer whether functions on text work
+ * @param hasChatTemplate whether chat works without a template of your own
+ * @param reasons whether the vocabulary has the markers of reasoning
+ * @param activations F32 or BF16
+ * @param cacheDtype F32 or BF16
+ * @param parameters as in ModelPlan, like all that follow
+ * @param activeParameters weights that one token uses
+ * @param fileBytes bytes of the checkpoint's tensors
+ * @param weightBytes memory of the prepared weights
+ * @param mappedBytes part of weightBytes in mapped files
+ * @param cacheBytesPerToken bytes of one token in the cache
+ * @param cacheTokens tokens that the cache of all sequences together holds
+ */
+public record ModelInfo(
+    String architecture,
+    String attention,
+    String weightTypes,
+    int layers,
+    int hiddenSize,
+    int vocabSize,
+    int heads,
+    int kvHeads,
+    int kvLoraRank,
+    int ropeDim,
+    int experts,
+    int topK,
+    int contextLength,
+    int mtpLayers,
+    int bosToken,
+    boolean hasTokenizer,
+    boolean hasChatTemplate,
+    boolean reasons,
+    Dtype activations,
+    Dtype cacheDtype,
+    long parameters,
+    long activeParameters,
+    long fileBytes,
+    long weightBytes,
+    long mappedBytes,
+    long cacheBytesPerToken,
+    long cacheTokens) {
+
+  static ModelInfo of(NativeModel model) {
+    try (RawModelFacts facts = new RawModelFacts(model)) {
+      RawModelInfo raw = facts.getNumbers();
+      return new ModelInfo(
+          facts.getArchitecture(),
+          facts.getAttention(),
+          facts.getWeightTypes(),
+          (int) raw.getLayers(),
+          (int) raw.getHiddenSize(),
+          (int) raw.getVocabSize(),
+          (int) raw.getHeads(),
+          (int) raw.getKvHeads(),
+          (int) raw.getKvLoraRank(),
+          (int) raw.getRopeDim(),
+          (int) raw.getExperts(),
+          (int) raw.getTopK(),
+          (int) raw.getContextLength(),
+          (int) raw.getMtpLayers(),
+          raw.getBosToken(),
+          raw.getHasTokenizer() != 0,
+          raw.getHasChatTemplate() != 0,
+          raw.getReasons() != 0,
+          Dtype.of(raw.getActivations()),
+          Dtype.of(raw.getCacheDtype()),
+          raw.getParameters(),
+          raw.getActiveParameters(),
+          raw.getFileBytes(),
+          raw.getWeightBytes(),
+          raw.getMappedBytes(),
+          raw.getCacheBytesPerToken(),
+          raw.getCacheTokens());
+    }
+  }
+}

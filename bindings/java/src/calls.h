@@ -1,0 +1,162 @@
+// What the Java binding wraps beside abyssal.hpp: calls whose arguments Java gives in another shape.
+#pragma once
+
+#include "jni_values.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace abyssal::java {
+
+// Copies of an info struct and of its strings, which otherwise end with the object described.
+struct device_facts {
+  explicit device_facts(const device &of) {
+    const auto held = of.get();
+    numbers = of.info();
+    backend = numbers.backend;
+    name = numbers.name;
+    isa = numbers.isa;
+  }
+  aby_device_info numbers;
+  std::string backend, name, isa;
+};
+
+struct model_facts {
+  explicit model_facts(const model &of) {
+    const auto held = of.get();
+    numbers = of.info();
+    architecture = numbers.architecture;
+    attention = numbers.attention;
+    weight_types = numbers.weight_types;
+  }
+  aby_model_info numbers;
+  std::string architecture, attention, weight_types;
+};
+
+inline aby_device_options place(aby_device_options options, const optional_text &backend) {
+  options.backend = backend.c_str();
+  return options;
+}
+
+// Options of a model, with what they point at.
+class model_setup {
+public:
+  model_setup(const aby_model_options &numbers, const device *on, const optional_text &backend,
+              const optional_text &tokenizer)
+      : raw_(numbers), held_(on != nullptr ? on->get() : nullptr), backend_(backend), tokenizer_(tokenizer) {
+    raw_.device = held_.get();
+    raw_.backend = backend_.c_str();
+    raw_.tokenizer = tokenizer_.c_str();
+  }
+  model_setup(const model_setup &) = delete;
+  model_setup &operator=(const model_setup &) = delete;
+
+  // Runs make(options), which opens, with progress reported to watcher; null: to nobody.
+  template <typename Make> auto open(JNIEnv *env, jobject watcher, Make &&make) const {
+    progress_call call{env, watcher};
+    aby_model_options options = raw_;
+    if (watcher != nullptr) {
+      options.progress = report_progress;
+      options.progress_context = &call;
+    }
+    try {
+      return make(options);
+    } catch (...) {
+      if (env->ExceptionCheck() != JNI_FALSE)
+        throw java_thrown(); // the callback's own exception is the reason
+      throw;
+    }
+  }
+  const aby_model_options &raw() const noexcept { return raw_; }
+
+private:
+  aby_model_options raw_;
+  std::shared_ptr<aby_device> held_;
+  optional_text backend_, tokenizer_;
+};
+
+// Named tensors in direct buffers, which Java keeps alive.
+class tensor_list {
+public:
+  void add(const std::string &name, aby_dtype dtype, const buffer &data, const std::vector<std::int64_t> &shape) {
+    if (shape.size() > ABY_MAX_RANK)
+      throw error(ABY_ERROR_INVALID_ARGUMENT, name + " has " + std::to_string(shape.size()) +
+                                                  " dimensions; expected at most " + std::to_string(ABY_MAX_RANK));
+    auto entry = std::make_unique<named>();
+    entry->name = name;
+    entry->tensor = default_tensor();
+    entry->tensor.dtype = dtype;
+    entry->tensor.name = entry->name.c_str();
+    entry->tensor.data = data.data;
+    entry->tensor.bytes = data.bytes;
+    entry->tensor.rank = static_cast<std::uint32_t>(shape.size());
+    std::copy(shape.begin(), shape.end(), entry->tensor.shape);
+    entries_.push_back(std::move(entry));
+  }
+  std::vector<const aby_tensor *> raw() const {
+    std::vector<const aby_tensor *> all;
+    for (const auto &entry : entries_)
+      all.push_back(&entry->tensor);
+    return all;
+  }
+
+private:
+  struct named {
+    std::string name;
+    aby_tensor tensor;
+  };
+  std::vector<std::unique_ptr<named>> entries_;
+};
+
+// Sequences and their tokens for one eval_batch.
+class batch {
+public:
+  void add(const sequence &one, const std::vector<std::int32_t> &tokens) {
+    sequences_.push_back(one);
+    tokens_.push_back(tokens);
+  }
+  void eval(const aby_eval_options &options) const { eval_batch(sequences_, tokens_, options); }
+
+private:
+  std::vector<sequence> sequences_;
+  std::vector<std::vector<std::int32_t>> tokens_;
+};
+
+inline std::size_t elements(const aby_array &array) {
+  std::size_t count = 1;
+  for (std::uint32_t i = 0; i < array.rank; ++i)
+    count *= static_cast<std::size_t>(array.shape[i]);
+  return count;
+}
+
+// Writes [rank, shape...] into a long[1 + ABY_MAX_RANK].
+inline void write_shape(JNIEnv *env, const aby_array &array, jlongArray to) {
+  jlong values[1 + ABY_MAX_RANK] = {static_cast<jlong>(array.rank)};
+  std::copy(array.shape, array.shape + array.rank, values + 1);
+  env->SetLongArrayRegion(to, 0, 1 + ABY_MAX_RANK, values);
+  if (env->ExceptionCheck() != JNI_FALSE)
+    throw java_thrown();
+}
+
+// One step of a reply: eight numbers into a long[8], and the text, or null for none.
+inline jstring step(JNIEnv *env, generation &reply, jlongArray numbers) {
+  const auto held = reply.get(); // the text is its
+  const aby_event event = reply.step();
+  const jlong values[] = {event.kind,
+                          event.token,
+                          event.text_kind,
+                          event.finish_reason,
+                          static_cast<jlong>(event.prompt_done),
+                          static_cast<jlong>(event.prompt_total),
+                          static_cast<jlong>(event.completion_tokens),
+                          static_cast<jlong>(event.reasoning_tokens)};
+  env->SetLongArrayRegion(numbers, 0, 8, values);
+  if (env->ExceptionCheck() != JNI_FALSE)
+    throw java_thrown();
+  return event.text_length == 0 ? nullptr : write_text(env, text_of(event));
+}
+
+} // namespace abyssal::java

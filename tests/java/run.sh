@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Packages the Java binding of build/ (configured with ABYSSAL_JAVA) and runs its tests against the jars: with the java
+# of the path, and with the newest other one of 21 or later that is installed.
+# Usage: tests/java/run.sh [MAVEN ARGUMENT...]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+log=build/java/tests.log
+
+run_with() {
+  mvn -q -B -f build/java/pom.xml verify "$@" 2>&1 | tee "$log"
+  # What -Xcheck:jni finds it prints; the tests pass all the same.
+  if grep -nE 'in native method|JNI local refs|JNI warning' "$log"; then
+    echo "-Xcheck:jni has found the above in $log" >&2
+    return 1
+  fi
+}
+
+version_of() { "$1" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java.specification.version = //p'; }
+
+rm -rf build/java/stage
+cmake --install build --prefix "$PWD/build/java/stage" --component java --strip >/dev/null
+run_with "$@"
+echo "Java $(version_of java): passed"
+
+newest=
+newest_version=20
+for java in /usr/lib/jvm/*/bin/java; do
+  [ -x "$java" ] || continue
+  version=$(version_of "$java")
+  if [ "${version%%.*}" -gt "$newest_version" ] 2>/dev/null; then
+    newest=$java
+    newest_version=$version
+  fi
+done
+if [ -n "$newest" ] && [ "$newest_version" != "$(version_of java)" ]; then
+  run_with -Djvm="$newest" "$@"
+  echo "Java $newest_version: passed"
+fi
