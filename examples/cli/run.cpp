@@ -59,7 +59,7 @@ Command add_run(CLI::App &app) {
   CLI::App *command = app.add_subcommand(
       "run", "One prompt, one streamed reply. Reasoning is dimmed on a terminal, and between <think> tags elsewhere");
   const auto options = std::make_shared<RunOptions>();
-  options->model.add(*command);
+  options->model.add(*command, false, ModelOptions::Model::kBundled);
   command->add_option("-p,--prompt", options->prompt, "the prompt; - reads standard input, @FILE a file")->required();
   command->add_option("--system", options->system, "a system message");
   command->add_flag("--raw", options->raw, "send the text as it is, without the chat template");
