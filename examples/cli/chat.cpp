@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <csignal>
 #include <memory>
-#include <utility>
 #include <unistd.h>
+#include <utility>
 
 namespace cli {
 
@@ -38,7 +38,7 @@ public:
 
   Got next(std::string &line) {
     line.clear();
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = ignore_interrupt; // without SA_RESTART
     sigaction(SIGINT, &action, nullptr);
     while (true) {

@@ -52,8 +52,9 @@ void ModelOptions::add(CLI::App &command, bool with_mtp, Model model) {
       "keep prepared weights in a file, so that the next start is quick: a folder, or `beside` the model");
   command.add_flag("--packed-cache-check", packed_cache_check_, "read that file whole and compare its hashes");
   command
-      .add_option("--cache", cache_,
-                  "type of cached rows: f32, bf16, int8, or auto (bf16 for quantised weights, else that of activations)")
+      .add_option(
+          "--cache", cache_,
+          "type of cached rows: f32, bf16, int8, or auto (bf16 for quantised weights, else that of activations)")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}));
   command.add_option("--cache-tokens", cache_tokens,
                      "tokens that the cache holds (default: the context, at most 32768)");

@@ -34,8 +34,8 @@ public:
   abyssal::model open() const;
 
 private:
-  std::string path_, backend_, activations_ = "auto", cache_ = "auto", attention_ = "auto", tokenizer_, weights_ = "stored",
-      packed_cache_;
+  std::string path_, backend_, activations_ = "auto", cache_ = "auto", attention_ = "auto", tokenizer_,
+                               weights_ = "stored", packed_cache_;
   bool packed_cache_check_ = false;
   std::uint32_t absorb_below_ = 0;
 };

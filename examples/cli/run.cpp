@@ -22,7 +22,8 @@ std::vector<std::int32_t> prompt_tokens(const abyssal::model &model, const RunOp
   if (options.raw)
     return model.tokenize(prompt, ABY_TOKENIZE_ADD_BOS);
   if (model.info().has_tokenizer != 0 && model.info().has_chat_template == 0)
-    throw std::runtime_error(options.model.path() + ": the model has no chat template; use --raw to send the text as it is");
+    throw std::runtime_error(options.model.path() +
+                             ": the model has no chat template; use --raw to send the text as it is");
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   if (!options.system.empty())
     messages.push_back({{"role", "system"}, {"content", read_argument(options.system, "the system message")}});

@@ -310,4 +310,5 @@ def test_info_says_how_quantised_weights_are_kept():
     assert f"kept            {layouts}\n" in run("info", file).stdout.decode()
     assert "q8_0 as q8 (8.50 " in out_json("info", folder / "tiny-v2-lite-legacy-Q8_0.gguf", "--json")["weight_layouts"]
     exact = out_json("info", file, "--json", "--activations", "f32")
-    assert exact["weight_layouts"] == "" and exact["weight_types"] == out_json("info", file, "--json")["weight_types"]
+    assert exact["weight_layouts"] == "q4_0 as f32 (4.50 to 32.00 bits)"  # the halves of kv_b_proj, joined
+    assert exact["weight_types"] == out_json("info", file, "--json")["weight_types"]
