@@ -110,7 +110,7 @@ typedef struct abk_weight_desc {
 typedef struct abk_weight_size {
   uint64_t bytes;
   uint64_t borrowed_bytes;
-  const char *layout; /* name of the layout that it is kept in, while the backend is loaded; NULL: as it is stored */
+  const char *layout;   /* name of the layout that it is kept in, while the backend is loaded; NULL: as it is stored */
   uint64_t image_bytes; /* of the weight's image; 0: it has none, as it is kept as it comes, or made at once */
 } abk_weight_size;
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 model=${1:-}
 [ -z "$model" ] || model=$(realpath -- "$model")
-prompt=${2:-"Explain in one sentence what a mixture of experts is."}
+prompt=${2:-}
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash cmake/setup.sh --build-only
 export PATH="$PWD/.venv/bin:$PATH"
@@ -25,16 +25,19 @@ mkdir -p build
   exit 1
 }
 
-limit=()
 if [ -z "$model" ]; then
-  model=tests/data/conformance/tiny-v3
-  limit=(--max-tokens 48)
-  cat <<'NOTE'
+  prompt=${prompt:-"A baker puts 12 rolls into each of 7 boxes. He eats 5 of them. How many rolls are left?"}
+  printf '\nNo model was given, so this asks abyssal-tiny-r1, which comes along: 8.5 M parameters, arithmetic only.\n'
+  say=(build/bin/abyssal run)
+else
+  prompt=${prompt:-"Explain in one sentence what a mixture of experts is."}
+  say=(build/bin/abyssal run "$model")
+fi
+printf '\n> %s\n\n' "$prompt"
+"${say[@]}" -p "$prompt"
+[ -n "$model" ] || cat <<'NOTE'
 
-No model was given, so this asks a tiny DeepSeek-V3 whose weights are random: what follows is noise. To ask a real one:
+Talk to it with `build/bin/abyssal chat`, or ask a larger one:
   bash examples/quickstart.sh /path/to/DeepSeek-V2-Lite-Chat
   build/bin/abyssal chat /path/to/DeepSeek-V2-Lite-Chat
 NOTE
-fi
-printf '\n> %s\n\n' "$prompt"
-build/bin/abyssal run "$model" -p "$prompt" "${limit[@]}"

@@ -12,7 +12,8 @@ template <auto Op, typename Args> aby_status run_op(abk_stream *stream, const Ar
   return guarded([&] { Op(check_call(stream, args)); }, reference::set_error);
 }
 
-template <auto Op, typename Args> aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
+template <auto Op, typename Args>
+aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
   return guarded(
       [&] {
         check_call(stream, args);

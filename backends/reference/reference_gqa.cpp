@@ -53,8 +53,7 @@ void attend_sequence(const HostBatch &batch, std::int32_t sequence, const abk_gq
     for (std::int64_t h = 0; h < args.heads; ++h) {
       const std::int64_t kv_head = h / (args.heads / args.kv_heads);
       for (std::int64_t j = 0; j < visible; ++j)
-        scores[static_cast<std::size_t>(j)] =
-            dot(q.row(begin + t) + h * d, keys.row(j) + kv_head * d, d) * args.scale;
+        scores[static_cast<std::size_t>(j)] = dot(q.row(begin + t) + h * d, keys.row(j) + kv_head * d, d) * args.scale;
       softmax(scores);
       add_weighted(out.row(begin + t) + h * d, scores, values.row(0) + kv_head * d, values.cols, d);
     }

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <csignal>
 #include <memory>
-#include <utility>
 #include <unistd.h>
+#include <utility>
 
 namespace cli {
 
@@ -38,7 +38,7 @@ public:
 
   Got next(std::string &line) {
     line.clear();
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = ignore_interrupt; // without SA_RESTART
     sigaction(SIGINT, &action, nullptr);
     while (true) {
@@ -178,7 +178,7 @@ Command add_chat(CLI::App &app) {
   CLI::App *command = app.add_subcommand("chat", "A conversation. Ctrl-C stops a reply, not the program. Piped, each "
                                                  "line of standard input is a message");
   const auto options = std::make_shared<ChatOptions>();
-  options->model.add(*command);
+  options->model.add(*command, false, ModelOptions::Model::kBundled);
   command->add_option("--system", options->system, "a system message");
   options->sampling.add(*command);
   return [options] {

@@ -79,8 +79,8 @@ void print_info(const std::string &path, const aby_model_info &info, const aby_d
   line("layers", number(info.layers) + (info.mtp_layers > 0 ? " and an MTP layer" : ""));
   line("hidden", number(info.hidden_size) + ", vocabulary " + number(info.vocab_size));
   if (info.kv_lora_rank > 0)
-    line("attention", "MLA, " + number(info.heads) + " heads, latent " + number(info.kv_lora_rank) + " + " +
-                          number(info.rope_dim));
+    line("attention",
+         "MLA, " + number(info.heads) + " heads, latent " + number(info.kv_lora_rank) + " + " + number(info.rope_dim));
   else
     line("attention", "GQA, " + number(info.heads) + " heads, " + number(info.kv_heads) + " key-value heads");
   if (info.experts > 0)
@@ -144,7 +144,8 @@ Command add_plan(CLI::App &app) {
       return kOk;
     }
     line("parameters", count_text(plan.parameters) + ", " + count_text(plan.active_parameters) + " active per token");
-    line("weights", bytes_text(plan.weight_bytes) + ", " + bytes_text(plan.mapped_bytes) + " of it in the mapped files");
+    line("weights",
+         bytes_text(plan.weight_bytes) + ", " + bytes_text(plan.mapped_bytes) + " of it in the mapped files");
     line("cache", bytes_text(plan.cache_bytes) + ": " + std::to_string(plan.cache_tokens) + " tokens of " +
                       bytes_text(plan.cache_bytes_per_token));
     line("scratch", bytes_text(plan.scratch_bytes));

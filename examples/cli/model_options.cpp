@@ -3,6 +3,7 @@
 #include "terminal.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -29,9 +30,11 @@ aby_attention attention_of(const std::string &name) {
 
 } // namespace
 
-void ModelOptions::add(CLI::App &command, bool with_mtp) {
-  command.add_option("MODEL", path_, "folder with config.json, *.safetensors and tokenizer.json, or a GGUF file")
-      ->required();
+void ModelOptions::add(CLI::App &command, bool with_mtp, Model model) {
+  std::string help = "folder with config.json, *.safetensors and tokenizer.json, or a GGUF file";
+  if (model == Model::kBundled)
+    help += " (default: abyssal-tiny-r1, a small model for arithmetic that comes along)";
+  command.add_option("MODEL", path_, help)->required(model == Model::kRequired);
   command.add_option("--backend", backend_, "backend by name, or a module by its path (default: the best there is)");
   command.add_option("--threads", threads, "worker threads (default: one per core)")
       ->check(CLI::Range(1u, kMostThreads));
@@ -49,8 +52,9 @@ void ModelOptions::add(CLI::App &command, bool with_mtp) {
       "keep prepared weights in a file, so that the next start is quick: a folder, or `beside` the model");
   command.add_flag("--packed-cache-check", packed_cache_check_, "read that file whole and compare its hashes");
   command
-      .add_option("--cache", cache_,
-                  "type of cached rows: f32, bf16, int8, or auto (bf16 for quantised weights, else that of activations)")
+      .add_option(
+          "--cache", cache_,
+          "type of cached rows: f32, bf16, int8, or auto (bf16 for quantised weights, else that of activations)")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}));
   command.add_option("--cache-tokens", cache_tokens,
                      "tokens that the cache holds (default: the context, at most 32768)");
@@ -92,6 +96,7 @@ aby_model_options ModelOptions::options() const {
 }
 
 abyssal::model ModelOptions::open() const {
+  const std::string path = path_.empty() ? bundled_model() : path_;
   ProgressBar bar("loading");
   aby_model_options with_bar = options();
   with_bar.progress_context = &bar;
@@ -100,7 +105,16 @@ abyssal::model ModelOptions::open() const {
       static_cast<ProgressBar *>(context)->show(done, total);
     return 0;
   };
-  return abyssal::model(path_, with_bar);
+  return abyssal::model(path, with_bar);
+}
+
+std::string bundled_model() {
+  namespace fs = std::filesystem;
+  const fs::path program = fs::read_symlink("/proc/self/exe");
+  const fs::path folder = program.parent_path().parent_path() / "share/abyssal/models/abyssal-tiny-r1";
+  if (!fs::exists(folder / "config.json"))
+    throw UsageError("MODEL is missing, and the model that comes along is not at " + folder.string());
+  return folder.string();
 }
 
 void check_utf8(const std::string &text, const char *what) {

@@ -17,8 +17,10 @@ aby_weights weights_of(const std::string &name);
 
 class ModelOptions {
 public:
-  // Adds MODEL and the options to a subcommand. with_mtp: --mtp too.
-  void add(CLI::App &command, bool with_mtp = false);
+  enum class Model { kRequired, kBundled };
+  // Adds MODEL and the options to a subcommand; kBundled: without MODEL, the model that comes along is taken.
+  // with_mtp: --mtp too.
+  void add(CLI::App &command, bool with_mtp = false, Model model = Model::kRequired);
 
   const std::string &path() const noexcept { return path_; }
   unsigned threads = 0;
@@ -32,11 +34,15 @@ public:
   abyssal::model open() const;
 
 private:
-  std::string path_, backend_, activations_ = "auto", cache_ = "auto", attention_ = "auto", tokenizer_, weights_ = "stored",
-      packed_cache_;
+  std::string path_, backend_, activations_ = "auto", cache_ = "auto", attention_ = "auto", tokenizer_,
+                               weights_ = "stored", packed_cache_;
   bool packed_cache_check_ = false;
   std::uint32_t absorb_below_ = 0;
 };
+
+// The folder of the model that comes with the command: ../share/abyssal/models/abyssal-tiny-r1 beside the program's own
+// folder, in an installation as in a build. Throws UsageError where it is not there.
+std::string bundled_model();
 
 // Throws UsageError unless text is valid UTF-8: arguments come as bytes.
 void check_utf8(const std::string &text, const char *what);

@@ -22,7 +22,8 @@ std::vector<std::int32_t> prompt_tokens(const abyssal::model &model, const RunOp
   if (options.raw)
     return model.tokenize(prompt, ABY_TOKENIZE_ADD_BOS);
   if (model.info().has_tokenizer != 0 && model.info().has_chat_template == 0)
-    throw std::runtime_error(options.model.path() + ": the model has no chat template; use --raw to send the text as it is");
+    throw std::runtime_error(options.model.path() +
+                             ": the model has no chat template; use --raw to send the text as it is");
   nlohmann::ordered_json messages = nlohmann::ordered_json::array();
   if (!options.system.empty())
     messages.push_back({{"role", "system"}, {"content", read_argument(options.system, "the system message")}});
@@ -59,7 +60,7 @@ Command add_run(CLI::App &app) {
   CLI::App *command = app.add_subcommand(
       "run", "One prompt, one streamed reply. Reasoning is dimmed on a terminal, and between <think> tags elsewhere");
   const auto options = std::make_shared<RunOptions>();
-  options->model.add(*command);
+  options->model.add(*command, false, ModelOptions::Model::kBundled);
   command->add_option("-p,--prompt", options->prompt, "the prompt; - reads standard input, @FILE a file")->required();
   command->add_option("--system", options->system, "a system message");
   command->add_flag("--raw", options->raw, "send the text as it is, without the chat template");

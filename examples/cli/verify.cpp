@@ -51,7 +51,8 @@ Limits limits_for(const aby_model_info &info, const VerifyOptions &options) {
 
 class Expected {
 public:
-  explicit Expected(const std::string &path) : source_(abyssal::open_safetensors_file(path)), names_(source_->names()) {}
+  explicit Expected(const std::string &path)
+      : source_(abyssal::open_safetensors_file(path)), names_(source_->names()) {}
 
   const std::vector<std::string> &names() const noexcept { return names_; }
   bool has(const std::string &name) const { return source_->find(name) != nullptr; }
@@ -65,7 +66,8 @@ public:
   }
 
 private:
-  template <typename Element> std::vector<Element> read(const std::string &name, aby_dtype dtype, const char *type) const {
+  template <typename Element>
+  std::vector<Element> read(const std::string &name, aby_dtype dtype, const char *type) const {
     const abyssal::TensorView *view = source_->find(name);
     if (view == nullptr)
       throw std::runtime_error("tensor " + name + " is missing from the reference values");
@@ -114,7 +116,9 @@ public:
     std::snprintf(text, sizeof text, "error %.2e  limit %.0e", value, limit);
     add(name, text, value <= limit, {{"error", std::isfinite(value) ? Json(value) : Json(nullptr)}, {"limit", limit}});
   }
-  void finding(const std::string &name, bool good, const std::string &text) { add(name, text, good, {{"finding", text}}); }
+  void finding(const std::string &name, bool good, const std::string &text) {
+    add(name, text, good, {{"finding", text}});
+  }
   void skipped(const std::string &name) {
     ++skipped_;
     if (!json_)
@@ -162,7 +166,8 @@ public:
         prompts.insert(name.substr(0, dot));
     }
     if (prompts.empty())
-      throw std::runtime_error(options_.expected + ": has no tensor PROMPT.input_ids; it does not hold reference values");
+      throw std::runtime_error(options_.expected +
+                               ": has no tensor PROMPT.input_ids; it does not hold reference values");
     for (const std::string &prompt : prompts)
       check_prompt(prompt);
     for (const std::string &name : expected_.names()) {
@@ -187,7 +192,8 @@ private:
     abyssal::sequence sequence(model_);
     aby_eval_options eval = abyssal::default_eval_options();
     eval.keep = ABY_KEEP_HIDDEN | ABY_KEEP_HIDDEN_LAYERS | (info_.experts > 0 ? ABY_KEEP_ROUTES : 0);
-    eval.logits = mtp ? tokens.size() : static_cast<std::uint64_t>(std::max<std::int64_t>(1, expected_.rows(prompt + ".logits_last")));
+    eval.logits = mtp ? tokens.size()
+                      : static_cast<std::uint64_t>(std::max<std::int64_t>(1, expected_.rows(prompt + ".logits_last")));
     eval.mtp = mtp ? 1 : 0;
     eval.chunk = options_.chunk;
     sequence.eval(tokens, eval);
@@ -215,9 +221,10 @@ private:
     }
     const auto cached = [&](const char *kind, aby_output output) {
       if (take(prompt + kind + at))
-        report_.error(prompt + kind + at,
-                      relative_error(values_of<float>(sequence.output(output, layer)), expected_.floats(prompt + kind + at)),
-                      limits_.hidden);
+        report_.error(
+            prompt + kind + at,
+            relative_error(values_of<float>(sequence.output(output, layer)), expected_.floats(prompt + kind + at)),
+            limits_.hidden);
     };
     cached(".c_kv", ABY_OUTPUT_CACHE_C_KV);
     cached(".k_rope", ABY_OUTPUT_CACHE_K_ROPE);
@@ -225,8 +232,8 @@ private:
       check_routes(sequence, prompt, layer);
   }
 
-  // Experts must be the same wherever the arithmetic resolves them. An expert may be exchanged for another of nearly the
-  // same weight; with exact arithmetic none may.
+  // Experts must be the same wherever the arithmetic resolves them. An expert may be exchanged for another of nearly
+  // the same weight; with exact arithmetic none may.
   void check_routes(abyssal::sequence &sequence, const std::string &prompt, std::int32_t layer) {
     const std::string at = "." + std::to_string(layer);
     const auto want = expected_.ints(prompt + ".route_index" + at);
@@ -234,7 +241,8 @@ private:
     const std::size_t k = info_.top_k;
     std::size_t differ = 0;
     for (std::size_t row = 0; row + k <= want.size() && want.size() == got.size(); row += k)
-      differ += std::equal(want.begin() + static_cast<std::ptrdiff_t>(row), want.begin() + static_cast<std::ptrdiff_t>(row + k),
+      differ += std::equal(want.begin() + static_cast<std::ptrdiff_t>(row),
+                           want.begin() + static_cast<std::ptrdiff_t>(row + k),
                            got.begin() + static_cast<std::ptrdiff_t>(row))
                     ? 0
                     : 1;
@@ -285,7 +293,8 @@ private:
       equal += best - row == want[i] ? 1 : 0;
       good = want[i] >= 0 && static_cast<std::size_t>(want[i]) < vocab && *best - row[want[i]] <= limits_.gap;
     }
-    report_.finding("mtp.draft_ids", good, std::to_string(equal) + " of " + std::to_string(want.size()) + " drafts equal");
+    report_.finding("mtp.draft_ids", good,
+                    std::to_string(equal) + " of " + std::to_string(want.size()) + " drafts equal");
   }
 
   void check_greedy(const std::string &prompt, const std::vector<std::int32_t> &tokens) {

@@ -1,6 +1,6 @@
-"""Checks a checkpoint: the same logits in transformers and in Abyssal, float32 arithmetic on the stored weights.
+"""Checks checkpoints: the same logits in transformers and in Abyssal, float32 arithmetic on the stored weights.
 
-    python check_logits.py CHECKPOINT [--store FILE]
+    python check_logits.py CHECKPOINT... [--store FILE]
 
 transformers is given the dequantised weights where they are FP8 (its own FP8 products need a GPU). --store writes the
 prompts and transformers' logits as safetensors, for a test that needs neither torch nor transformers.
@@ -42,14 +42,14 @@ def reference(folder: pathlib.Path) -> "torch.nn.Module":
         return AutoModelForCausalLM.from_pretrained(beside, dtype=torch.float32, attn_implementation="eager").eval()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=pathlib.Path)
-    parser.add_argument("--store", type=pathlib.Path)
-    args = parser.parse_args()
-    torch.set_num_threads(settings.threads())
-    model = abyssal.Model.open(args.checkpoint, threads=1)
-    theirs = reference(args.checkpoint)
+ROWS = 16
+"""The last logits of each text that are stored."""
+
+
+def check(folder: pathlib.Path) -> "tuple[dict[str, torch.Tensor], float]":
+    """(what is stored of it, the largest relative error of a text's logits)."""
+    model = abyssal.Model.open(folder, threads=1)
+    theirs = reference(folder)
     kept, worst = {}, 0.0
     sets = dialogue.held_out_sets(random.Random(settings.SEED + 1), 2)
     for i, problem in enumerate(p for problems in sets.values() for p in problems):
@@ -61,9 +61,23 @@ def main() -> None:
             expected = theirs(torch.from_numpy(ids.astype(np.int64))[None]).logits[0]
         error = np.linalg.norm(sequence.logits - expected.numpy()) / np.linalg.norm(expected.numpy())
         worst = max(worst, float(error))
-        kept[f"p{i}.input_ids"] = torch.from_numpy(ids.copy())
-        kept[f"p{i}.logits"] = expected[-24:].contiguous()
-    print(f"relative error of the logits: {worst:.1e}")
+        kept[f"{folder.name}.p{i}.input_ids"] = torch.from_numpy(ids.copy())
+        kept[f"{folder.name}.p{i}.logits"] = expected[-ROWS:].contiguous()
+    return kept, worst
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoints", nargs="+", type=pathlib.Path, metavar="CHECKPOINT")
+    parser.add_argument("--store", type=pathlib.Path)
+    args = parser.parse_args()
+    torch.set_num_threads(settings.threads())
+    kept, worst = {}, 0.0
+    for folder in args.checkpoints:
+        values, error = check(folder)
+        print(f"{folder.name}: relative error of the logits {error:.1e}")
+        kept.update(values)
+        worst = max(worst, error)
     if args.store:
         save_file(kept, str(args.store))
     if worst > 1e-4:

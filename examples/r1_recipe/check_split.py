@@ -38,10 +38,11 @@ def main() -> None:
     held = dialogue.held_out_sets(random.Random(settings.SEED + 1), size.held_out)
     forbidden = {problem.key for problems in held.values() for problem in problems}
     questions = {problem.question.lower() for problems in held.values() for problem in problems}
-    rng = random.Random(settings.SEED + 2)
+    cold, later = random.Random(settings.SEED + 2), random.Random(settings.SEED + 3)
     trained = written = 0
-    for _ in range(count):
-        example = dialogue.example(rng)
+    for i in range(count + count // 4):
+        # The cold start's examples, then as many as a quarter of them from what the later stages draw.
+        example = dialogue.example(cold) if i < count else dialogue.example(later, stories_share=0.7, wide=True)
         trained += len(example.keys)
         crossing = forbidden.intersection(example.keys)
         shown = written_keys(example.prompt) | written_keys(example.reply)
@@ -50,7 +51,7 @@ def main() -> None:
         if crossing or example.question.lower() in questions:
             raise SystemExit(f"held-out problem in the training data: {crossing or ''} {example.question}")
     print(
-        f"{len(forbidden)} held-out keys; {count} examples with {trained} keys and {written} written expressions: none in common"
+        f"{len(forbidden)} held-out keys; {count + count // 4} examples with {trained} keys and {written} written expressions: none in common"
     )
 
 

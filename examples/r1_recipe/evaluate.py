@@ -2,8 +2,10 @@
 
     python evaluate.py CHECKPOINT [--size 1000] [--json FILE] [--show 5]
 
-The sets are made from the seed: arithmetic without a story; stories in the wordings of training; new_stories with
+Three sets are made from the seed: arithmetic without a story; stories in the wordings of training; new_stories with
 names, things and templates that training never uses. No problem in them, nor a rearranged copy, is in the training data.
+The fourth, hand_written (hand_written.tsv), has a hundred questions that were written without looking at the templates;
+its numbers are not held out.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import argparse
 import collections
 import json
 import os
+import pathlib
 import random
 import time
 
 import settings
 from problems import answers, dialogue
+from problems.problem import Problem
 from rollouts import Rollouts
 
 
@@ -40,7 +44,8 @@ def evaluate(rollouts: Rollouts, size: int, limit: int = 256, show: int = 0) -> 
     """For each set: accuracy, by_kind, format (share of replies in the right form), tokens (mean length of a reply)."""
     model = rollouts.models[0]
     out = {}
-    for name, problems in dialogue.held_out_sets(random.Random(settings.SEED + 1), size).items():
+    sets = dialogue.held_out_sets(random.Random(settings.SEED + 1), size)
+    for name, problems in {**sets, "hand_written": hand_written()}.items():
         began = time.perf_counter()
         prompts = [
             model.tokenize(model.render_chat([{"role": "user", "content": p.question}])).tolist() for p in problems
@@ -73,6 +78,13 @@ def evaluate(rollouts: Rollouts, size: int, limit: int = 256, show: int = 0) -> 
                 f"  {problem.kind}: {problem.question}\n    wrote:  {text!r}\n    should: {problem.reasoning!r} {problem.answer!r}"
             )
     return out
+
+
+def hand_written() -> "list[Problem]":
+    """The questions of hand_written.tsv: a question, a tab, the answer."""
+    lines = (pathlib.Path(__file__).parent / "hand_written.tsv").read_text().splitlines()
+    pairs = [line.split("\t") for line in lines]
+    return [Problem("hand_written", question, "", "", result, ()) for question, result in pairs]
 
 
 if __name__ == "__main__":

@@ -25,5 +25,6 @@ for model in cold_start grpo abyssal-tiny-r1 abyssal-tiny-r1-bf16 abyssal-tiny-r
   "$python" evaluate.py "$R1_RECIPE_WORK/$model" --size "$size" --json "$R1_RECIPE_WORK/$model.accuracy.json"
 done
 "$python" measure_mtp.py "$R1_RECIPE_WORK/abyssal-tiny-r1" --size $((size / 5)) --json "$R1_RECIPE_WORK/mtp.json"
-"$python" check_logits.py "$R1_RECIPE_WORK/abyssal-tiny-r1" --store "$R1_RECIPE_WORK/expected.safetensors"
+"$python" check_logits.py "$R1_RECIPE_WORK"/abyssal-tiny-r1{,-bf16,-distill-qwen} --store "$R1_RECIPE_WORK/expected.safetensors"
+"$python" record_replies.py "$R1_RECIPE_WORK"/abyssal-tiny-r1{,-distill-qwen} --store "$R1_RECIPE_WORK/replies.json"
 "$python" plots.py

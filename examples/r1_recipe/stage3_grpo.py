@@ -27,7 +27,7 @@ FORM_REWARD = 0.1
 def problems(seed: int, count: int) -> List[dialogue.Example]:
     """Fresh training problems, some after other turns, as the examples of stage 1 have them."""
     rng = random.Random(seed)
-    return [dialogue.example(rng, chat_share=0.0) for _ in range(count)]
+    return [dialogue.example(rng, stories_share=0.7, chat_share=0.0, wide=True) for _ in range(count)]
 
 
 def reward(reply: str, result: str) -> float:

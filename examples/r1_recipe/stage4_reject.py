@@ -29,7 +29,7 @@ PART = 500
 def sample_part(actor: sampling.Rollouts, text: Text, part: int) -> "tuple[list, int, int]":
     """([(prompt, reply) ids], problems, problems with a right reply) of one part."""
     rng = random.Random(settings.SEED + 104729 * (part + 1))
-    examples = [dialogue.example(rng, chat_share=0.0) for _ in range(PART)]
+    examples = [dialogue.example(rng, stories_share=0.7, chat_share=0.0, wide=True) for _ in range(PART)]
     prompts = [text.encode(e.prompt) for e in examples]
     written = actor.generate(prompts, settings.REJECT_SAMPLES, 1.0, settings.REPLY_LIMIT, settings.SEED + part)
     kept = []

@@ -374,12 +374,13 @@ typedef struct aby_model_info {
   uint64_t cache_bytes_per_token;
   uint64_t cache_tokens;
   const char *weight_layouts; /**< Weights that are not held as they are stored, such as "q2_k as q4_g16_bias (2.62 to
-                                   8.00 bits), bf16 as q8 (16.00 to 8.50 bits)": stored type, the backend's layout or the
-                                   type they were rounded to (see `weights`), and bits a weight as stored and, where they
-                                   differ, in memory. A block format keeps the values stored, but for the layout "bf16"
-                                   of kv_b_proj. "" if there are none. */
-  aby_dtype arithmetic;     /**< What activations are rounded to in products with quantised weights: I8, I16, or F32. */
-  uint32_t packed_cache;    /**< 1 if weights are mapped from a packed cache. */
+                                   8.00 bits), bf16 as q8 (16.00 to 8.50 bits)": stored type, the backend's layout or
+                                 the type they were rounded to (see `weights`), and bits a weight as stored and, where
+                                 they differ, in memory. A block format keeps the values stored, but for the layout
+                                 "bf16" of kv_b_proj; joined from halves, that is listed in the type of the whole. "" if
+                                 there are none. */
+  aby_dtype arithmetic;  /**< What activations are rounded to in products with quantised weights: I8, I16, or F32. */
+  uint32_t packed_cache; /**< 1 if weights are mapped from a packed cache. */
 } aby_model_info;
 
 /** Fills *out with zeros and struct_size. Since 0.1. */

@@ -97,7 +97,8 @@ bool Generation::ends(std::int32_t token) const noexcept {
   const auto contains = [token](const std::vector<std::int32_t> &tokens) {
     return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
   };
-  return (!options_.ignore_eos && contains(sequence_->model()->config().eos_token_ids)) || contains(options_.stop_tokens);
+  return (!options_.ignore_eos && contains(sequence_->model()->config().eos_token_ids)) ||
+         contains(options_.stop_tokens);
 }
 
 // A drawn token is evaluated only when the next one is wanted: the last of a reply never is.

@@ -128,7 +128,8 @@ OutputArray Sequence::cache_output(aby_output kind, std::int32_t layer) {
   const bool mla = c.attention == Attention::kMla;
   const bool latent = kind == ABY_OUTPUT_CACHE_C_KV || kind == ABY_OUTPUT_CACHE_K_ROPE;
   if (latent != mla)
-    fail(ABY_ERROR_STATE, "the model caches ", mla ? "latent rows (c_kv, k_rope), not K and V" : "K and V, not latent rows");
+    fail(ABY_ERROR_STATE, "the model caches ",
+         mla ? "latent rows (c_kv, k_rope), not K and V" : "K and V, not latent rows");
   PagedCache &cache = model_->cache();
   if (layer < 0 || static_cast<std::size_t>(layer) >= cache.layers().size())
     fail(ABY_ERROR_INVALID_ARGUMENT, "cache of layer ", layer, ": expected 0 to ", cache.layers().size() - 1);

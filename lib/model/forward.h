@@ -13,7 +13,8 @@
 
 namespace abyssal {
 
-// Cached rows of one layer: latent rows in `first` for MLA; K and V in `first` and `second` for grouped-query attention.
+// Cached rows of one layer: latent rows in `first` for MLA; K and V in `first` and `second` for grouped-query
+// attention.
 struct LayerCache {
   abk_span first{};
   abk_span second{};
@@ -21,27 +22,27 @@ struct LayerCache {
 
 // What of a pass is kept, per sequence; a pass appends its rows.
 struct SequenceOutputs {
-  std::vector<float> logits;                           // [n, vocab]
-  std::vector<std::vector<float>> hidden;              // [layers + 1] of [n, hidden]; the last after the final norm
-  std::vector<std::vector<std::int32_t>> route_index;  // [layers] of [n, top_k]; empty for dense layers
-  std::vector<std::vector<float>> route_weight;        // the same
-  std::vector<float> mtp_logits;                       // [n, vocab]
-  std::vector<float> mtp_hidden;                       // [n, hidden]
-  std::vector<float> last_hidden;                      // [hidden] after the final norm, of the newest token (with mtp)
+  std::vector<float> logits;                          // [n, vocab]
+  std::vector<std::vector<float>> hidden;             // [layers + 1] of [n, hidden]; the last after the final norm
+  std::vector<std::vector<std::int32_t>> route_index; // [layers] of [n, top_k]; empty for dense layers
+  std::vector<std::vector<float>> route_weight;       // the same
+  std::vector<float> mtp_logits;                      // [n, vocab]
+  std::vector<float> mtp_hidden;                      // [n, hidden]
+  std::vector<float> last_hidden;                     // [hidden] after the final norm, of the newest token (with mtp)
 };
 
 // One sequence's share of a pass.
 struct PassSequence {
   std::span<const std::int32_t> tokens;
-  std::int32_t context = 0;                 // cached tokens before these
-  std::span<const std::int32_t> blocks;     // of the cache, enough for context + tokens
-  std::int32_t skip = 0;                    // leading rows whose results are not kept
-  std::int32_t logits = 0;                  // last rows that logits are wanted of, MTP logits likewise
+  std::int32_t context = 0;             // cached tokens before these
+  std::span<const std::int32_t> blocks; // of the cache, enough for context + tokens
+  std::int32_t skip = 0;                // leading rows whose results are not kept
+  std::int32_t logits = 0;              // last rows that logits are wanted of, MTP logits likewise
   bool keep_hidden = false, keep_layers = false, keep_routes = false;
   bool mtp = false;
-  std::span<const float> previous_hidden;   // [hidden] of the token before; for mtp with context > 0
+  std::span<const float> previous_hidden; // [hidden] of the token before; for mtp with context > 0
   SequenceOutputs *out = nullptr;
-  const std::atomic<bool> *cancelled = nullptr;      // either may be null
+  const std::atomic<bool> *cancelled = nullptr; // either may be null
   const std::atomic<bool> *also_cancelled = nullptr;
 };
 

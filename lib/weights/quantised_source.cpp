@@ -61,6 +61,9 @@ public:
     Stored result = source_->stored(found->second.stored);
     if (const TensorView *scale = source_->find(found->second.stored + "_scale_inv"))
       result.bytes += scale->bytes;
+    // The first half of a tensor counts for all of them.
+    if (found->second.role == Role::kValues || (found->second.role == Role::kKeys && found->second.head > 0))
+      result.bytes = 0;
     result.rounded = true;
     return result;
   }

@@ -23,15 +23,25 @@ struct StoredType {
   aby_dtype dtype;
   std::uint64_t size; // of an element, or of a block
 };
-constexpr StoredType kTypes[] = {
-    {"F32", ABY_DTYPE_F32, 4},         {"F16", ABY_DTYPE_F16, 2},         {"BF16", ABY_DTYPE_BF16, 2},
-    {"F8_E4M3", ABY_DTYPE_F8_E4M3, 1}, {"F8_E8M0", ABY_DTYPE_F8_E8M0, 1}, {"I8", ABY_DTYPE_I8, 1},
-    {"U8", ABY_DTYPE_U8, 1},           {"I32", ABY_DTYPE_I32, 4},         {"I64", ABY_DTYPE_I64, 8},
-    {"F64", ABY_DTYPE_AUTO, 8},        {"F8_E5M2", ABY_DTYPE_AUTO, 1},    {"I16", ABY_DTYPE_AUTO, 2},
-    {"U16", ABY_DTYPE_AUTO, 2},        {"U32", ABY_DTYPE_AUTO, 4},        {"U64", ABY_DTYPE_AUTO, 8},
-    {"BOOL", ABY_DTYPE_AUTO, 1},
-    // Not of the format: what aby_model_quantize writes. Rows are whole blocks.
-    {"Q8_0", ABY_DTYPE_Q8_0, 34},      {"Q4_0", ABY_DTYPE_Q4_0, 18}};
+constexpr StoredType kTypes[] = {{"F32", ABY_DTYPE_F32, 4},
+                                 {"F16", ABY_DTYPE_F16, 2},
+                                 {"BF16", ABY_DTYPE_BF16, 2},
+                                 {"F8_E4M3", ABY_DTYPE_F8_E4M3, 1},
+                                 {"F8_E8M0", ABY_DTYPE_F8_E8M0, 1},
+                                 {"I8", ABY_DTYPE_I8, 1},
+                                 {"U8", ABY_DTYPE_U8, 1},
+                                 {"I32", ABY_DTYPE_I32, 4},
+                                 {"I64", ABY_DTYPE_I64, 8},
+                                 {"F64", ABY_DTYPE_AUTO, 8},
+                                 {"F8_E5M2", ABY_DTYPE_AUTO, 1},
+                                 {"I16", ABY_DTYPE_AUTO, 2},
+                                 {"U16", ABY_DTYPE_AUTO, 2},
+                                 {"U32", ABY_DTYPE_AUTO, 4},
+                                 {"U64", ABY_DTYPE_AUTO, 8},
+                                 {"BOOL", ABY_DTYPE_AUTO, 1},
+                                 // Not of the format: what aby_model_quantize writes. Rows are whole blocks.
+                                 {"Q8_0", ABY_DTYPE_Q8_0, 34},
+                                 {"Q4_0", ABY_DTYPE_Q4_0, 18}};
 
 // Refuses what a plain parse would accept: deep nesting, and a name given twice.
 class StrictParse {
@@ -139,8 +149,8 @@ private:
       refuse(name, concat("its data at offsets ", begin, " to ", end, " exceeds the file: ", available,
                           " bytes follow the header, which ends at offset ", data_begin_));
     if (end - begin != bytes)
-      refuse(name, concat("its data at offset ", data_begin_ + begin, " has ", end - begin, " bytes; ", entry.stored, " ",
-                          shape_text(entry.view.shape), " needs ", bytes));
+      refuse(name, concat("its data at offset ", data_begin_ + begin, " has ", end - begin, " bytes; ", entry.stored,
+                          " ", shape_text(entry.view.shape), " needs ", bytes));
     entry.offset = data_begin_ + begin;
     entry.view.data = file_.bytes().data() + entry.offset;
     entry.view.bytes = bytes;
@@ -151,7 +161,8 @@ private:
 };
 
 // The tensors must cover the bytes after the header exactly.
-void check_cover(const MappedFile &file, std::uint64_t data_begin, const std::map<std::string, SafetensorsEntry> &entries) {
+void check_cover(const MappedFile &file, std::uint64_t data_begin,
+                 const std::map<std::string, SafetensorsEntry> &entries) {
   std::vector<std::pair<const std::string *, const SafetensorsEntry *>> order;
   for (const auto &[name, entry] : entries)
     order.emplace_back(&name, &entry);

@@ -17,7 +17,8 @@ class Copy {
 public:
   explicit Copy(const std::string &name) {
     static int counter = 0;
-    folder_ = fs::temp_directory_path() / ("abyssal-damage-" + std::to_string(getpid()) + "-" + std::to_string(counter++));
+    folder_ =
+        fs::temp_directory_path() / ("abyssal-damage-" + std::to_string(getpid()) + "-" + std::to_string(counter++));
     fs::copy(checkpoint(name), folder_);
   }
   ~Copy() {
@@ -114,7 +115,8 @@ TEST_CASE("configs that make no sense") {
     check_refused(copy, status, {"config.json", part});
   };
   check("\"num_attention_heads\": 4", "\"num_attention_heads\": 0", ABY_ERROR_FORMAT, "num_attention_heads");
-  check("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 1152921504606846976", ABY_ERROR_FORMAT, "num_hidden_layers");
+  check("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 1152921504606846976", ABY_ERROR_FORMAT,
+        "num_hidden_layers");
   check("\"hidden_size\": 128", "\"hidden_size\": -1", ABY_ERROR_FORMAT, "hidden_size");
   check("\"hidden_size\": 128", "\"hidden_size\": \"128\"", ABY_ERROR_FORMAT, "hidden_size");
   check("\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 400", ABY_ERROR_FORMAT, "num_experts_per_tok");

@@ -33,7 +33,7 @@ void expect_weight_refused(OpDevice &device, abk_weight_desc desc, aby_status ex
                            bool only_data, Change &&change) {
   change(desc);
   INFO("expected: ", text);
-  abk_weight_size size{7, 7, nullptr};
+  abk_weight_size size{7, 7, nullptr, 7};
   if (!only_data) {
     CHECK(device.api.weight_size(device.device, &desc, &size) == expected);
     CHECK(std::string(device.api.error_text()).find(text) != std::string::npos);

@@ -1,5 +1,5 @@
-// Absorbed attention over a bfloat16 or int8 cache, which the cpu backend runs sixteen heads and 512 tokens at a time: near the
-// reference, and the same bits for a row whatever is beside it and however many threads there are.
+// Absorbed attention over a bfloat16 or int8 cache, which the cpu backend runs sixteen heads and 512 tokens at a time:
+// near the reference, and the same bits for a row whatever is beside it and however many threads there are.
 #include "base/block_format.h"
 #include "base/dtype.h"
 #include "base/status.h"
@@ -22,7 +22,7 @@ struct Latent {
   std::int32_t heads;
   BatchData batch;
   CacheData cache;
-  Values q; // [tokens, heads * kQk]
+  Values q;                  // [tokens, heads * kQk]
   WeightData kv_b, k_b, v_b; // halves may be absent
 };
 
@@ -59,8 +59,8 @@ Latent make_latent(std::int32_t heads, const std::vector<Share> &shares, std::op
   if (halves)
     make_halves(random, in, *halves);
   else
-    in.kv_b = random_kv_b(random, heads, kNope, kV, kLora,
-                          {ABY_DTYPE_BF16, ABY_DTYPE_BF16, ABY_DTYPE_F32, 0, 0, true, 0});
+    in.kv_b =
+        random_kv_b(random, heads, kNope, kV, kLora, {ABY_DTYPE_BF16, ABY_DTYPE_BF16, ABY_DTYPE_F32, 0, 0, true, 0});
   return in;
 }
 
@@ -103,7 +103,8 @@ Latent alone(const Latent &in, std::size_t sequence) {
   const std::size_t stride = static_cast<std::size_t>(in.batch.table_stride);
   one.batch.token_ids = {in.batch.token_ids[row]};
   one.batch.row_begin = {0, 1};
-  one.batch.context = {in.batch.context[sequence] + in.batch.row_begin[sequence + 1] - in.batch.row_begin[sequence] - 1};
+  one.batch.context = {in.batch.context[sequence] + in.batch.row_begin[sequence + 1] - in.batch.row_begin[sequence] -
+                       1};
   one.batch.block_table.assign(in.batch.block_table.begin() + static_cast<std::ptrdiff_t>(sequence * stride),
                                in.batch.block_table.begin() + static_cast<std::ptrdiff_t>((sequence + 1) * stride));
   one.batch.rope.resize(kRope);
@@ -113,7 +114,8 @@ Latent alone(const Latent &in, std::size_t sequence) {
   return one;
 }
 
-const std::vector<Share> kShares = {{0, 1}, {1, 2}, {14, 1}, {15, 3}, {63, 1}, {511, 2}, {512, 1}, {700, 0}, {1100, 2}, {1600, 1}};
+const std::vector<Share> kShares = {{0, 1},   {1, 2},   {14, 1},  {15, 3},   {63, 1},
+                                    {511, 2}, {512, 1}, {700, 0}, {1100, 2}, {1600, 1}};
 
 } // namespace
 

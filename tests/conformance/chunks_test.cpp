@@ -129,7 +129,8 @@ TEST_CASE("truncate and fork go back to an earlier state, and forks do not distu
       CAPTURE(name);
       const Model model = open(checkpoint(name), backend);
       const auto tokens = prompt(name, "p3");
-      const std::vector<std::int32_t> head(tokens.begin(), tokens.begin() + 100), tail(tokens.begin() + 100, tokens.end());
+      const std::vector<std::int32_t> head(tokens.begin(), tokens.begin() + 100),
+          tail(tokens.begin() + 100, tokens.end());
       const std::vector<std::int32_t> other(tail.rbegin(), tail.rend());
       const Sequence trunk = sequence(model);
       eval(trunk, head, eval_options());

@@ -194,7 +194,8 @@ template <auto Op, typename Args> aby_status run_op(abk_stream *handle, const Ar
   });
 }
 
-template <auto Op, typename Args> aby_status run_batch_op(abk_stream *handle, const abk_batch *batch, const Args *args) {
+template <auto Op, typename Args>
+aby_status run_batch_op(abk_stream *handle, const abk_batch *batch, const Args *args) {
   return guard([&] {
     check_call(handle, args);
     DeferredStream &stream = stream_of(handle, op_name(args));

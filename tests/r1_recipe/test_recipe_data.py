@@ -52,6 +52,20 @@ def test_no_held_out_problem_is_trained_on():
         assert not forbidden.intersection(dialogue.example(rng).keys)
 
 
+def test_no_held_out_problem_is_in_the_wide_stages():
+    rng = random.Random(12)
+    examples = [dialogue.example(rng, stories_share=0.7, chat_share=0.0, wide=True) for _ in range(4000)]
+    assert not any(held_out(key) for example in examples for key in example.keys)
+    kinds = {example.kind for example in examples}
+    assert {"spoken", "two_sides", "story_difference", "story_quotient", "story_change", "equation"} <= kinds
+
+
+def test_the_cold_start_has_none_of_the_wide_wordings():
+    rng = random.Random(13)
+    wide = {"story_" + story.name for story, _ in stories.SITUATIONS} | {"spoken", "two_sides"}
+    assert not wide.intersection(dialogue.example(rng).kind for _ in range(4000))
+
+
 def test_split_is_total():
     rng = random.Random(5)
     problems = [stories.sample(rng) for _ in range(500)] + [arithmetic.sample(rng) for _ in range(500)]

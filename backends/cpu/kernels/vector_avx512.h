@@ -49,9 +49,7 @@ struct Vector {
   static Vector fma(Vector a, Vector b, Vector c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
   static Vector max(Vector a, Vector b) { return {_mm512_max_ps(a.v, b.v)}; }
   static Vector min(Vector a, Vector b) { return {_mm512_min_ps(a.v, b.v)}; }
-  static Vector round(Vector a) {
-    return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
+  static Vector round(Vector a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   // a * 2^n for whole n from -126 to 127
   static Vector times_power(Vector a, Vector n) { return {_mm512_scalef_ps(a.v, n.v)}; }
   float sum() const { return _mm512_reduce_add_ps(v); }

@@ -251,7 +251,7 @@ class Model:
         """Writes the checkpoint in a folder anew, into the folder `out`: matrices rounded to "int8" or "int4", the rest as
         it is. The result opens as any checkpoint does; with the same weights= it gives the same results as `path`. Its
         model.safetensors has element types that other programs do not know. Raises as open(), Unsupported for GGUF."""
-        options = _options(None, None, threads, "auto", "auto", 0, 0, False, None, progress, weights)
+        options = _options(None, None, threads, "auto", "auto", 0, 0, False, None, progress, weights, "auto")
         _abyssal.quantize(os.fsencode(path), os.fsencode(out), options)
 
     @classmethod

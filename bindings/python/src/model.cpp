@@ -30,8 +30,7 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
                                            std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
                                            std::optional<std::string> tokenizer, py::object progress,
                                            aby_weights weights, std::optional<std::string> packed_cache,
-                                           bool packed_cache_check,
-                                           aby_attention attention) {
+                                           bool packed_cache_check, aby_attention attention) {
   auto options = std::make_unique<ModelOptions>();
   if (on != nullptr) {
     options->on = on->get();

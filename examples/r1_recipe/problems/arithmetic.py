@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Callable, Optional, Tuple
 
+from . import arithmetic_spoken
 from .columns import compare, feasible, solve
 from .expression import Expression, text, value
 from .problem import TABLE, Problem, from_expression, keys_of
@@ -216,8 +217,16 @@ KINDS: Tuple[Tuple[str, int, Callable[[random.Random, bool], Problem]], ...] = (
 """Name, share, generator(rng, held_wording)."""
 
 
-def sample(rng: random.Random, kind: Optional[str] = None, held_wording: bool = False) -> Problem:
-    """A random problem without a story."""
+SPOKEN_SHARE = 0.3
+"""The share of what only later stages see, where that is asked for (wide)."""
+
+
+def sample(
+    rng: random.Random, kind: Optional[str] = None, held_wording: bool = False, wide: bool = False
+) -> Problem:
+    """A random problem without a story. wide: also those of arithmetic_spoken.py."""
+    if wide and rng.random() < SPOKEN_SHARE:
+        return arithmetic_spoken.sample(rng)
     name, _, make = rng.choices(KINDS, weights=[share for _, share, _ in KINDS])[0]
     if kind is not None:
         name, _, make = next(entry for entry in KINDS if entry[0] == kind)

@@ -49,18 +49,24 @@ def reply(reasoning: str, answer: str) -> str:
 
 
 def draw(
-    rng: random.Random, wanted: Callable[[Problem], bool], stories_share: float, held_wording: bool = False
+    rng: random.Random,
+    wanted: Callable[[Problem], bool],
+    stories_share: float,
+    held_wording: bool = False,
+    wide: bool = False,
 ) -> Problem:
-    """A problem that passes the filter, with a story or without."""
+    """A problem that passes the filter, with a story or without. wide: also in wordings that the cold start lacks."""
     make = stories.sample if rng.random() < stories_share else arithmetic.sample
     while True:
-        problem = make(rng, held_wording=held_wording)
+        problem = make(rng, held_wording=held_wording, wide=wide)
         if wanted(problem):
             return problem
 
 
-def example(rng: random.Random, stories_share: float = 0.6, chat_share: float = 0.04) -> Example:
-    """One training example: a problem or chat, alone or after other turns."""
+def example(
+    rng: random.Random, stories_share: float = 0.6, chat_share: float = 0.04, wide: bool = False
+) -> Example:
+    """One training example: a problem or chat, alone or after other turns. wide: as of draw()."""
     earlier: List[Tuple[str, str]] = []
     if rng.random() < 0.07:
         for _ in range(rng.choice((1, 1, 2))):
@@ -74,7 +80,7 @@ def example(rng: random.Random, stories_share: float = 0.6, chat_share: float = 
     if rng.random() < chat_share:
         question, reasoning, said = chat.sample(rng)
         return Example("chat", render(question, system, earlier), reply(reasoning, said), question, "", ())
-    problem = draw(rng, trainable, stories_share)
+    problem = draw(rng, trainable, stories_share, wide=wide)
     return of_problem(problem, system, earlier)
 
 
@@ -93,14 +99,20 @@ def of_problem(problem: Problem, system: str = "", earlier: Sequence[Tuple[str, 
 def held_out_sets(rng: random.Random, size: int) -> "dict[str, List[Problem]]":
     """The evaluation sets, each of so many different problems, none with a key that training has.
 
-    arithmetic: problems without a story; stories: word problems in training's wordings; new_stories: word problems
-    whose names, things and templates training never uses.
+    arithmetic: problems without a story; stories: word problems in wordings of the cold start; wide: both, in the
+    wordings of the later stages too; new_stories: word problems whose names, things and templates training never uses.
     """
     out = {}
-    for name, share, held in (("arithmetic", 0.0, False), ("stories", 1.0, False), ("new_stories", 1.0, True)):
+    sets = (
+        ("arithmetic", 0.0, False, False),
+        ("stories", 1.0, False, False),
+        ("new_stories", 1.0, True, False),
+        ("wide", 0.7, False, True),
+    )
+    for name, share, held, wide in sets:
         problems, seen = [], set()
         while len(problems) < size:
-            problem = draw(rng, reserved, share, held)
+            problem = draw(rng, reserved, share, held, wide)
             if problem.question not in seen:
                 seen.add(problem.question)
                 problems.append(problem)

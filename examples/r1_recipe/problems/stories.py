@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 from . import words
 from .columns import feasible
@@ -14,11 +14,14 @@ from .stories_free import STORIES as FREE
 from .stories_groups import STORIES as GROUPS
 from .stories_rates import STORIES as RATES
 from .stories_relations import STORIES as RELATIONS
+from .stories_situations import STORIES as SITUATIONS
 from .story import Story
 from .wording import Cast, fill, noisy
 
 STORIES: Tuple[Tuple[Optional[Story], int], ...] = ((None, 34), *GROUPS, *RATES, *RELATIONS, *FREE)
-"""Every kind of story and its share; None is the story of change, which is put together from parts."""
+"""Every kind of story of the cold start and its share; None is the story of change, which is put together from parts."""
+SITUATIONS_SHARE = 0.5
+"""The share of the stories that only later stages see, where those are asked for (wide)."""
 
 _TRANSPORT = "car train bus truck bike boat ship plane van tram cyclist runner horse robot snail".split()
 _UNITS = ("km/h", "km per hour", "mph", "miles per hour", "kilometres per hour", "miles an hour", "km an hour")
@@ -73,10 +76,14 @@ def _draw(rng: random.Random, story: Optional[Story], held: bool) -> Tuple[str, 
             return template, tree, numbers
 
 
-def sample(rng: random.Random, held_wording: bool = False) -> Problem:
+def sample(rng: random.Random, held_wording: bool = False, wide: bool = False) -> Problem:
     """A random word problem. held_wording: with names, things and (where there are any) templates that training
-    never uses."""
-    kinds = [entry for entry in STORIES if not held_wording or entry[0] is None or entry[0].held]
+    never uses. wide: also the stories that the cold start does not see."""
+    kinds: Sequence[Tuple[Optional[Story], int]] = STORIES
+    if held_wording:
+        kinds = [entry for entry in STORIES if entry[0] is None or entry[0].held]
+    elif wide and rng.random() < SITUATIONS_SHARE:
+        kinds = SITUATIONS
     story = rng.choices([kind for kind, _ in kinds], weights=[share for _, share in kinds])[0]
     template, tree, numbers = _draw(rng, story, held_wording)
     if rng.random() < 0.08 and not held_wording:

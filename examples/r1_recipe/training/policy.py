@@ -72,8 +72,8 @@ def accumulate(model: Model, samples: List[Sample], tokens: int) -> Dict[str, fl
         bounded = ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH)
         objective = torch.minimum(ratio * weight, bounded * weight)
         (-objective.sum() / total).backward()
-        difference += float((mine - theirs).abs().sum())
-        clipped += float((ratio * weight > bounded * weight).sum())
+        difference += float((mine - theirs).detach().abs().sum())
+        clipped += float((ratio * weight > bounded * weight).detach().sum())
     return {"logprob_difference": difference / total, "clipped": clipped / total}
 
 

@@ -119,8 +119,9 @@ def write(
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors_by_name, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
     (folder / "config.json").write_text(json.dumps(configuration, indent=2) + "\n")
-    generation = {"bos_token_id": 0, "eos_token_id": 1, "do_sample": True, "temperature": 0.6, "top_p": 0.95}
+    generation = {"bos_token_id": 0, "eos_token_id": 1, "do_sample": False}  # arithmetic has one answer: greedy
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copyfile(tokenizer / name, folder / name)

@@ -84,8 +84,8 @@ def supervised(
             load[i] += router.balance(bias_rate(share) if balance else 0.0)
         step += 1
         tokens += int(batch[1].sum())
-        sums["loss"] += float(loss)
-        sums["mtp_loss"] += float(mtp_loss)
+        sums["loss"] += float(loss.detach())
+        sums["mtp_loss"] += float(mtp_loss.detach())
         sums["steps"] += 1
         if step % every == 0 or step == steps:
             seconds += time.perf_counter() - began
