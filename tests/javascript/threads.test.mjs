@@ -35,11 +35,11 @@ test('timers and files go on during a long prompt', async () => {
 
 test('many requests at once take turns', async () => {
   const model = await shared('tiny-v3');
-  const alone = (await model.generate([5, 6, 7], { maxTokens: 12, ...GREEDY }).reply()).tokens;
+  const alone = (await model.generate([5, 6, 7], { maxTokens: 56, ...GREEDY }).reply()).tokens;
   const begun = [];
   const request = async (number) => {
     const tokens = [];
-    for await (const event of model.generate([5, 6, 7], { maxTokens: 12, ...GREEDY })) {
+    for await (const event of model.generate([5, 6, 7], { maxTokens: 56, ...GREEDY })) {
       if (event.kind !== 'token') continue;
       begun.push(number);
       tokens.push(event.token);

@@ -18,6 +18,9 @@
 %ignore abyssal::model::update;
 %ignore abyssal::model::info;
 %ignore abyssal::model::render_chat;
+%ignore abyssal::model::quantize;
+%ignore abyssal::model::profile;
+%ignore abyssal::model::profile_parts;
 %ignore abyssal::sequence::eval(const std::int32_t *, std::size_t, const aby_eval_options &);
 %ignore abyssal::sequence::eval(const std::int32_t *, std::size_t);
 %ignore abyssal::sequence::output;

@@ -78,6 +78,7 @@ RAW_INFO(aby_device_info, RawDeviceInfo)
 %ignore aby_generation;
 %ignore aby_experts;
 %ignore aby_mla;
+%ignore aby_profile_part;
 
 #define ABYSSAL_STATIC // no attributes, which SWIG does not read
 %include <abyssal/abyssal.h>

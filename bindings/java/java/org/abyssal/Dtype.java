@@ -25,6 +25,8 @@ public enum Dtype {
   I32(8, 1, 4),
   /** 64-bit integers. */
   I64(9, 1, 8),
+  /** Activations rounded to 16 bits: how products with weights of 8 bits take them. Never the type of a tensor. */
+  I16(10, 1, 0),
   /** Block format: 32 elements in 18 bytes. */
   Q4_0(20, 32, 18),
   /** Block format: 32 elements in 20 bytes. */
