@@ -43,11 +43,11 @@ class Rollouts:
         ]
 
     @classmethod
-    def open(cls, path: str, threads: int, width: int = 192) -> "Rollouts":
-        """Of a checkpoint's folder."""
+    def open(cls, path: str, threads: int, width: int = 192, **options: Any) -> "Rollouts":
+        """Of a checkpoint's folder. options: of Model.open."""
         self = cls.__new__(cls)
         self.width = width
-        self.models = [abyssal.Model.open(path, threads=1, cache_tokens=65536) for _ in range(threads)]
+        self.models = [abyssal.Model.open(path, threads=1, cache_tokens=65536, **options) for _ in range(threads)]
         return self
 
     def update(self, tensors: Dict[str, Any]) -> None:

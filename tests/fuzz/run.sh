@@ -22,7 +22,7 @@ jobs=$(nproc)
 launcher=$(command -v ccache || true)
 flags="-std=c++20 -O1 -gline-tables-only -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all \
   -I. -Ilib -Iinclude -Itests/fuzz"
-sources=(lib/base/{block_format,mapped_file,status}.cpp lib/weights/{gguf,safetensors}*.cpp
+sources=(lib/base/{block_format,hash64,mapped_file,status}.cpp lib/weights/{gguf,safetensors}*.cpp
   lib/text/{chat_template,gguf_tokenizer,pre_tokenizer,tokenizer,utf8}.cpp
   lib/model/{config,config_fields,gguf_config}.cpp lib/engine/text_parts.cpp)
 
