@@ -16,7 +16,10 @@ namespace fs = std::filesystem;
 // In a folder of its own a file's name carries a hash of the checkpoint's path, as checkpoints elsewhere may be called
 // the same.
 std::string path_of(const std::string &folder, const PackedKey &key) {
-  const fs::path checkpoint = fs::weakly_canonical(key.checkpoint);
+  std::error_code unresolved; // a path that cannot be looked up serves as it is: writing will say what is wrong
+  fs::path checkpoint = fs::weakly_canonical(key.checkpoint, unresolved);
+  if (unresolved)
+    checkpoint = key.checkpoint;
   std::ostringstream name;
   name << checkpoint.filename().string();
   if (!folder.empty()) {
@@ -24,7 +27,7 @@ std::string path_of(const std::string &folder, const PackedKey &key) {
     name << '-' << std::hex << std::setw(16) << std::setfill('0') << hash64(std::as_bytes(std::span(whole)));
   }
   name << '.' << key.variant << ".abypack";
-  const fs::path beside = fs::is_directory(checkpoint) ? checkpoint : checkpoint.parent_path();
+  const fs::path beside = fs::is_directory(checkpoint, unresolved) ? checkpoint : checkpoint.parent_path();
   return ((folder.empty() ? beside : fs::path(folder)) / name.str()).string();
 }
 
