@@ -28,3 +28,4 @@ done
 "$python" check_logits.py "$R1_RECIPE_WORK"/abyssal-tiny-r1{,-bf16,-distill-qwen} --store "$R1_RECIPE_WORK/expected.safetensors"
 "$python" record_replies.py "$R1_RECIPE_WORK"/abyssal-tiny-r1{,-distill-qwen} --store "$R1_RECIPE_WORK/replies.json"
 "$python" plots.py
+"$python" write_cards.py "$R1_RECIPE_WORK/models"  # both models with their cards, as in examples/models

@@ -84,7 +84,7 @@ def tiny_card(work: pathlib.Path, held_out: int) -> str:
     cold, final = store.read_log(work / "cold_start.jsonl")[-1], store.read_log(work / "final.jsonl")[-1]
     grpo = store.read_log(work / "grpo.jsonl")
     mtp = json.loads((work / "mtp.json").read_text())
-    exact = max(line["exact_difference"] for line in grpo if line["exact_difference"] is not None)
+    exact = max((line["exact_difference"] for line in grpo if line["exact_difference"] is not None), default=0.0)
     mean = sum(line["logprob_difference"] for line in grpo) / len(grpo)
     window = max(1, len(grpo) // 10)
     first = sum(line["accuracy"] for line in grpo[:window]) / window
