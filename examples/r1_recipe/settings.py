@@ -43,7 +43,7 @@ MODEL = dict(
 
 COLD_RATE = 4e-3
 """Muon's rate, for matrices; AdamW's is half of it."""
-GRPO_RATE = 2e-4
+GRPO_RATE = 1e-4
 """AdamW's."""
 GRPO_SAMPLES = 8
 GRPO_UPDATES = 2
@@ -86,16 +86,16 @@ class Size:
 _SIZES = {
     "full": Size(
         merge_examples=40000,
-        examples=400000,
+        examples=450000,
         held_out=1000,
         batch_tokens=8192,
         log_every=50,
-        cold_steps=2000,
-        grpo_steps=200,
+        cold_steps=4500,
+        grpo_steps=120,
         grpo_prompts=128,
         reject_problems=40000,
-        final_steps=1000,
-        distill_steps=800,
+        final_steps=1200,
+        distill_steps=1200,
         mtp_steps=300,
     ),
     "smoke": Size(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
 import random
 import re
@@ -11,8 +12,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "examples" / "r1_recipe"))
 
-from problems import answers, arithmetic, dialogue, stories  # noqa: E402
-from problems.columns import compare, solve, step  # noqa: E402
+from problems import answers, arithmetic, dialogue, stories, stories_told  # noqa: E402
+from problems.columns import compare, feasible, solve, step  # noqa: E402
 from problems.expression import canonical, text, value  # noqa: E402
 from problems.problem import TABLE, held_out, reserved, trainable  # noqa: E402
 from problems.wording import expand  # noqa: E402
@@ -57,13 +58,28 @@ def test_no_held_out_problem_is_in_the_wide_stages():
     examples = [dialogue.example(rng, stories_share=0.7, chat_share=0.0, wide=True) for _ in range(4000)]
     assert not any(held_out(key) for example in examples for key in example.keys)
     kinds = {example.kind for example in examples}
-    assert {"spoken", "two_sides", "story_difference", "story_quotient", "story_change", "equation"} <= kinds
+    assert {"spoken", "two_sides", "story_difference", "story_later_quotient", "story_change", "equation"} <= kinds
 
 
-def test_the_cold_start_has_none_of_the_wide_wordings():
+def test_the_cold_start_has_none_of_the_later_wordings():
     rng = random.Random(13)
-    wide = {"story_" + story.name for story, _ in stories.SITUATIONS} | {"spoken", "two_sides"}
-    assert not wide.intersection(dialogue.example(rng).kind for _ in range(4000))
+    assert not any(dialogue.example(rng).kind.startswith("story_later_") for _ in range(4000))
+
+
+@pytest.mark.parametrize("file", ["situations", "home", "school", "work", "chains", "later"])
+def test_told_stories_show_every_number_once(file):
+    """A template shows the numbers of its kind, each once; what is drawn for it can be solved."""
+    templates = importlib.import_module(f"problems.stories_{file}").TEMPLATES
+    rng = random.Random(14)
+    for story, _ in stories_told.stories(templates):
+        for _ in range(20):
+            numbers = story.draw(rng)
+            assert feasible(story.tree(numbers)), (story.name, numbers)
+        for template in story.templates:
+            for _ in range(8):
+                chosen = expand(template, rng)
+                shown = sorted(re.findall(r"{([a-d])}", chosen))
+                assert shown == sorted(numbers.keys()), template
 
 
 def test_split_is_total():
@@ -84,6 +100,7 @@ def test_split_is_total():
         ("/", 612, 6, "612/6: 6/6=1 1/6=0r1 12/6=2: 102"),
         ("+", 8, 6, "8+6=14"),
         ("-", 13, 9, "13-9=4"),
+        ("/", 96, 12, "96/12=8"),
     ],
 )
 def test_column_arithmetic(operator, a, b, line):

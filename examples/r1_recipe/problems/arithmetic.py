@@ -74,7 +74,7 @@ def any_size(rng: random.Random, most: int, least: int = 1) -> int:
 
 
 def one_operation(rng: random.Random, operator: str) -> Expression:
-    """Sums and differences to three digits, products with a factor of one digit, exact quotients."""
+    """Sums and differences to three digits, products with a factor of one digit, exact quotients, of them small ones by 10 to 25."""
     if operator == "+":
         return ("+", any_size(rng, 3), any_size(rng, 3))
     if operator == "-":
@@ -85,6 +85,9 @@ def one_operation(rng: random.Random, operator: str) -> Expression:
     if operator == "*":
         a, b = sized(rng, rng.choices((1, 2, 3), weights=(2, 5, 2))[0]), rng.randint(2, 9)
         return ("*", b, a) if rng.random() < 0.35 else ("*", a, b)
+    if rng.random() < 0.12:
+        b = rng.randint(10, 25)
+        return ("/", b * rng.randint(2, 12), b)
     b = rng.randint(2, 9)
     return ("/", b * any_size(rng, 2 if rng.random() < 0.7 else 3), b)
 
@@ -217,15 +220,13 @@ KINDS: Tuple[Tuple[str, int, Callable[[random.Random, bool], Problem]], ...] = (
 """Name, share, generator(rng, held_wording)."""
 
 
-SPOKEN_SHARE = 0.3
-"""The share of what only later stages see, where that is asked for (wide)."""
+SPOKEN_SHARE = 0.25
+"""The share of arithmetic asked for in words (arithmetic_spoken.py)."""
 
 
-def sample(
-    rng: random.Random, kind: Optional[str] = None, held_wording: bool = False, wide: bool = False
-) -> Problem:
-    """A random problem without a story. wide: also those of arithmetic_spoken.py."""
-    if wide and rng.random() < SPOKEN_SHARE:
+def sample(rng: random.Random, kind: Optional[str] = None, held_wording: bool = False) -> Problem:
+    """A random problem without a story."""
+    if kind is None and not held_wording and rng.random() < SPOKEN_SHARE:
         return arithmetic_spoken.sample(rng)
     name, _, make = rng.choices(KINDS, weights=[share for _, share, _ in KINDS])[0]
     if kind is not None:

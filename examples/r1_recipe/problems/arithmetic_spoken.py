@@ -1,4 +1,4 @@
-"""Arithmetic asked for in words, and products on both sides of a sign. Like stories_situations.py, not for the cold start."""
+"""Arithmetic asked for in words, and products on both sides of a sign."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 812-377: 12-7=5 11-7-1=3 8-3-1=4: 435      a digit too small is raised by ten, the borrow taken last
 47*6: 7*6=42 4*6+4=28: 282                 digits from the right, the carry added
 252/7: 25/7=3r4 42/7=6: 36                 long division from the left
-8+6=14                                     what is in the tables is said at once
+8+6=14, 96/12=8                            what is in the tables is said at once
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .expression import Expression, value
 
 
 def in_tables(operator: str, a: int, b: int) -> bool:
-    """Whether a op b belongs to the tables of single digits, which are known by heart."""
+    """Whether a op b belongs to the tables, which are known by heart: single digits, and small quotients by 10 to 25."""
     if operator == "/":
-        return 0 < b < 10 and a % b == 0 and a // b < 10
+        return 0 < b <= 25 and a % b == 0 and a // b < (10 if b < 10 else 13)
     if operator == "-" and 0 <= b < 10 and b <= a:
         return a - b < 10
     return 0 <= a < 10 and 0 <= b < 10
@@ -71,7 +71,8 @@ def _divide(a: int, b: int) -> List[str]:
 
 
 def step(operator: str, a: int, b: int) -> Tuple[str, int]:
-    """One step, (line, result). Products need one factor of a single digit, divisions a divisor of one digit."""
+    """One step, (line, result). Products need one factor of a single digit, divisions a divisor of one digit or a small
+    quotient."""
     result = value((operator, a, b))
     if operator == "-" and a < b:
         line, _ = step("-", b, a)
@@ -110,7 +111,7 @@ def feasible(expression: Expression, largest: int = 9999) -> bool:
     if operator == "*":
         return min(a, b) < 10 and max(a, b) < 1000
     if operator == "/":
-        return 0 < b < 10 and a % b == 0
+        return 0 < b < 10 and a % b == 0 or in_tables("/", a, b)
     if operator == "-":
         return a >= b
     return a + b <= largest

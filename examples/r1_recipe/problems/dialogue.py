@@ -55,10 +55,10 @@ def draw(
     held_wording: bool = False,
     wide: bool = False,
 ) -> Problem:
-    """A problem that passes the filter, with a story or without. wide: also in wordings that the cold start lacks."""
-    make = stories.sample if rng.random() < stories_share else arithmetic.sample
+    """A problem that passes the filter, with a story or without. wide: also stories in wordings that the cold start lacks."""
+    story = rng.random() < stories_share
     while True:
-        problem = make(rng, held_wording=held_wording, wide=wide)
+        problem = stories.sample(rng, held_wording, wide) if story else arithmetic.sample(rng, held_wording=held_wording)
         if wanted(problem):
             return problem
 
@@ -99,8 +99,8 @@ def of_problem(problem: Problem, system: str = "", earlier: Sequence[Tuple[str, 
 def held_out_sets(rng: random.Random, size: int) -> "dict[str, List[Problem]]":
     """The evaluation sets, each of so many different problems, none with a key that training has.
 
-    arithmetic: problems without a story; stories: word problems in wordings of the cold start; wide: both, in the
-    wordings of the later stages too; new_stories: word problems whose names, things and templates training never uses.
+    arithmetic: problems without a story; stories: word problems in wordings of the cold start; wide: both, with the
+    wordings of the later stages; new_stories: word problems whose names, things and templates training never uses.
     """
     out = {}
     sets = (

@@ -13,8 +13,8 @@ HELD_OUT_SHARE = 16
 """One key in this many is held out."""
 
 TABLE = "table"
-"""The key of every problem that is all single digits, or steps of the tables: training material by definition, since
-column arithmetic consists of it."""
+"""The key of every problem that is all single digits, or a step of the tables (columns.in_tables): training material by
+definition, since column arithmetic consists of it."""
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,31 @@ from . import words
 from .columns import feasible
 from .expression import Expression
 from .problem import Problem, from_expression
+from .stories_chains import TEMPLATES as CHAINS
 from .stories_change import change
 from .stories_free import STORIES as FREE
 from .stories_groups import STORIES as GROUPS
+from .stories_home import TEMPLATES as HOME
+from .stories_later import TEMPLATES as LATER_TEMPLATES
 from .stories_rates import STORIES as RATES
 from .stories_relations import STORIES as RELATIONS
-from .stories_situations import STORIES as SITUATIONS
+from .stories_school import TEMPLATES as SCHOOL
+from .stories_situations import TEMPLATES as SITUATIONS
+from .stories_told import stories
+from .stories_work import TEMPLATES as WORK
 from .story import Story
 from .wording import Cast, fill, noisy
 
-STORIES: Tuple[Tuple[Optional[Story], int], ...] = ((None, 34), *GROUPS, *RATES, *RELATIONS, *FREE)
-"""Every kind of story of the cold start and its share; None is the story of change, which is put together from parts."""
-SITUATIONS_SHARE = 0.5
-"""The share of the stories that only later stages see, where those are asked for (wide)."""
+Kinds = Sequence[Tuple[Optional[Story], float]]
+COMMON: Kinds = ((None, 34), *GROUPS, *RATES, *RELATIONS, *FREE)
+"""Stories of people and any things, each with its share; None is the story of change, which is put together from parts."""
+TOLD: Kinds = tuple(entry for file in (SITUATIONS, HOME, SCHOOL, WORK, CHAINS) for entry in stories(file))
+"""Stories in the words of their situation."""
+TOLD_SHARE = 0.6
+LATER: Kinds = stories(LATER_TEMPLATES, "later_")
+"""Stories that the cold start does not see."""
+LATER_SHARE = 0.4
+"""Their share where they are asked for (wide)."""
 
 _TRANSPORT = "car train bus truck bike boat ship plane van tram cyclist runner horse robot snail".split()
 _UNITS = ("km/h", "km per hour", "mph", "miles per hour", "kilometres per hour", "miles an hour", "km an hour")
@@ -79,11 +91,13 @@ def _draw(rng: random.Random, story: Optional[Story], held: bool) -> Tuple[str, 
 def sample(rng: random.Random, held_wording: bool = False, wide: bool = False) -> Problem:
     """A random word problem. held_wording: with names, things and (where there are any) templates that training
     never uses. wide: also the stories that the cold start does not see."""
-    kinds: Sequence[Tuple[Optional[Story], int]] = STORIES
+    kinds = COMMON
     if held_wording:
-        kinds = [entry for entry in STORIES if entry[0] is None or entry[0].held]
-    elif wide and rng.random() < SITUATIONS_SHARE:
-        kinds = SITUATIONS
+        kinds = [entry for entry in COMMON if entry[0] is None or entry[0].held]
+    elif wide and rng.random() < LATER_SHARE:
+        kinds = LATER
+    elif rng.random() < TOLD_SHARE:
+        kinds = TOLD
     story = rng.choices([kind for kind, _ in kinds], weights=[share for _, share in kinds])[0]
     template, tree, numbers = _draw(rng, story, held_wording)
     if rng.random() < 0.08 and not held_wording:

@@ -16,7 +16,9 @@ from . import words
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _PRONOUNS = (("he", "his", "him"), ("she", "her", "her"), ("they", "their", "them"))
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_SMALL += "seventeen eighteen nineteen".split()
 
 
 def expand(template: str, rng: random.Random) -> str:
@@ -139,9 +141,11 @@ class Cast:
 
 
 def number(n: int, rng: random.Random, words_share: float) -> str:
-    """A number as people write it: digits, or a word if it is small, or with a thousands separator rarely."""
-    if n < len(_SMALL) and rng.random() < words_share:
+    """A number as people write it: digits, or a word if it is small, or rarely if it is below a hundred."""
+    if n < 13 and rng.random() < words_share:
         return _SMALL[n]
+    if 13 <= n < 100 and rng.random() < words_share / 5:
+        return _SMALL[n] if n < 20 else _TENS[n // 10 - 2] + (f"-{_SMALL[n % 10]}" if n % 10 else "")
     return str(n)
 
 
@@ -152,7 +156,9 @@ def fill(
     slots = dict(cast)
     for key, n in numbers.items():
         slots[key] = number(n, rng, words_share)
-    out = _SLOT.sub(lambda match: slots[match.group(1)], expand(template, rng))
+    text = expand(template, rng)
+    text = re.sub(r"\$\{([a-d])\}", lambda match: f"${numbers[match.group(1)]}", text)  # never "$seven"
+    out = _SLOT.sub(lambda match: slots[match.group(1)], text)
     out = re.sub(r"(^|[.?!] )([a-z])", lambda match: match.group(1) + match.group(2).upper(), out)
     return re.sub(r"  +", " ", out).strip()
 
