@@ -8,6 +8,7 @@ namespace abyssal::cpu {
 
 namespace {
 
+constexpr std::int64_t kSeenStep = 64;  // few shapes of products: each is made for its own
 constexpr std::int64_t kFewQueries = 4; // values are then added one by one, without a padded product
 
 std::int64_t padded(std::int64_t tokens) noexcept { return (tokens + kTileStep - 1) / kTileStep * kTileStep; }
@@ -74,8 +75,9 @@ void Flash::chunk(std::int64_t first, std::int64_t count, std::int64_t context) 
   clear(v_, count * d_v_, (tokens - count) * d_v_);
   for (std::int64_t begin = 0; begin < queries_; begin += kQueryTile) {
     const std::int64_t in_tile = std::min(kQueryTile, queries_ - begin);
-    if (context + begin + in_tile - 1 >= first) // else fully masked
-      tile(begin, in_tile, first, tokens, context);
+    const std::int64_t seen = context + begin + in_tile - first; // by the last query
+    if (seen > 0)
+      tile(begin, in_tile, first, std::min(tokens, (seen + kSeenStep - 1) / kSeenStep * kSeenStep), context);
   }
 }
 

@@ -179,7 +179,7 @@ void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t
     return;
   }
   packed_product(device.packed_kernels(), w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
-                 worker.tile.take<float>(tile_scratch(x.quant, x.rows)), out, ldo);
+                 worker.tile.take<float>(tile_scratch(device.packed_kernels(), x.quant, x.rows)), out, ldo);
 }
 
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,

@@ -61,6 +61,16 @@ struct Floats {
   }
 };
 
+// Four consecutive activations, in every lane.
+struct Four {
+  explicit Four(const std::int8_t *x) {
+    std::int32_t four;
+    std::memcpy(&four, x, sizeof four);
+    v = _mm256_set1_epi32(four);
+  }
+  __m256i v;
+};
+
 struct Ints {
   __m256i a, b;
   // What a sum starts from. Quants that are not small have a zero of 128, which their dot product takes away itself.
@@ -69,14 +79,11 @@ struct Ints {
     return {v, v};
   }
   static Ints none() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  // += the products of four quants in each lane with the four signed bytes at x. Sums of two products go through 16
+  // += the products of four quants in each lane with the four activations. Sums of two products go through 16
   // bits: 2 * 127 * 127 fits. Quants that are not small lose their zero first: |q - 128| <= 128 and 2 * 128 * 127 fits.
-  template <bool Small> void dot(Quants w, const std::int8_t *x) {
-    std::int32_t four;
-    std::memcpy(&four, x, sizeof four);
-    const __m256i values = _mm256_set1_epi32(four);
-    a = _mm256_add_epi32(a, half<Small>(w.a, values));
-    b = _mm256_add_epi32(b, half<Small>(w.b, values));
+  template <bool Small> void dot(Quants w, const Four &x) {
+    a = _mm256_add_epi32(a, half<Small>(w.a, x.v));
+    b = _mm256_add_epi32(b, half<Small>(w.b, x.v));
   }
   friend Ints operator+(Ints x, Ints y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
   Floats floats() const { return {_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)}; }
@@ -93,6 +100,7 @@ private:
 };
 
 constexpr int kPanelRows = 4;
+constexpr int kWideTiles = 1;
 constexpr int kDirectRows = 4;
 
 // The largest magnitude of 128 values; NaN or infinite if one of them is.

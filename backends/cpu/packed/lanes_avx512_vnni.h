@@ -38,17 +38,23 @@ struct Floats {
   friend Floats operator-(Floats a) { return {_mm512_sub_ps(_mm512_setzero_ps(), a.v)}; }
 };
 
+// Four consecutive activations, in every lane.
+struct Four {
+  explicit Four(const std::int8_t *x) {
+    std::int32_t four;
+    std::memcpy(&four, x, sizeof four);
+    v = _mm512_set1_epi32(four);
+  }
+  __m512i v;
+};
+
 struct Ints {
   __m512i v;
   // What a sum starts from: -zero * sum of the activations.
   template <bool> static Ints start(std::int32_t init) { return {_mm512_set1_epi32(init)}; }
   static Ints none() { return {_mm512_setzero_si512()}; }
-  // += the products of four quants in each lane with the four signed bytes at x.
-  template <bool> void dot(Quants w, const std::int8_t *x) {
-    std::int32_t four;
-    std::memcpy(&four, x, sizeof four);
-    v = _mm512_dpbusd_epi32(v, w.v, _mm512_set1_epi32(four));
-  }
+  // += the products of four quants in each lane with the four activations.
+  template <bool> void dot(Quants w, const Four &x) { v = _mm512_dpbusd_epi32(v, w.v, x.v); }
   friend Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
   Floats floats() const { return {_mm512_cvtepi32_ps(v)}; }
 };
@@ -60,7 +66,10 @@ struct Row16 {
   __m512 magnitude() const { return _mm512_abs_ps(v); }
 };
 
-constexpr int kPanelRows = 12;
+// Twelve sums, so that no dot product waits for another. As 6 rows by 2 tiles they take 8 loads, as 12 rows by a tile
+// 13, and two loads a cycle are what two dot products a cycle allow.
+constexpr int kPanelRows = 6;
+constexpr int kWideTiles = 2;
 constexpr int kDirectRows = 4;
 
 // The largest magnitude of 128 values; NaN or infinite if one of them is.

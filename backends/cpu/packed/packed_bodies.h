@@ -84,7 +84,7 @@ void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, float
       }
       unit.each(columns, w.table, [&](int v, Quants quants) {
         for (int m = 0; m < M; ++m)
-          (v < 4 ? low[m] : high[m]).template dot<kSmall>(quants, data + (v * M + m) * 4);
+          (v < 4 ? low[m] : high[m]).template dot<kSmall>(quants, Four(data + (v * M + m) * 4));
       });
       const auto finish = [&](int group, const Ints *sum) {
         const Floats scale = unit.scale(group);
@@ -127,92 +127,119 @@ template <PackedKind Kind> void direct_kind(const PackedMatrix &w, std::int64_t 
   }
 }
 
-template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t tile, const WideTile &to) {
+template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t tile, const WideTiles &to) {
   using U = Unit<Kind>;
-  const std::byte *at = w.tile(tile) + to.unit0 * U::kLayout.unit_bytes();
-  for (std::int64_t u = 0; u < to.units; ++u, at += U::kLayout.unit_bytes()) {
-    const U unit{at};
-    for (int columns = 0; columns < 4; ++columns) {
-      std::uint8_t *quants = to.quants + (u * kUnitVectors + columns * 8) * 64;
-      unit.each(columns, w.table, [&](int v, Quants q) { q.store(quants + v * 64); });
-    }
-    for (int group = 0; group < U::kGroups; ++group) {
-      const std::int64_t place = (u * U::kGroups + group) * kPackedTile;
-      unit.scale(group).store(to.scale + place);
-      if constexpr (U::kLayout.bias())
-        unit.bias(group).store(to.biases + place);
+  for (int t = 0; t < to.tiles; ++t) {
+    const std::byte *at = w.tile(tile + t) + to.unit0 * U::kLayout.unit_bytes();
+    for (std::int64_t u = 0; u < to.units; ++u, at += U::kLayout.unit_bytes()) {
+      const U unit{at};
+      for (int columns = 0; columns < 4; ++columns) {
+        std::uint8_t *quants = to.quants + ((u * kUnitVectors + columns * 8) * to.tiles + t) * 64;
+        unit.each(columns, w.table, [&](int v, Quants q) { q.store(quants + v * to.tiles * 64); });
+      }
+      for (int group = 0; group < U::kGroups; ++group) {
+        const std::int64_t place = ((u * U::kGroups + group) * to.tiles + t) * kPackedTile;
+        unit.scale(group).store(to.scale + place);
+        if constexpr (U::kLayout.bias())
+          unit.bias(group).store(to.biases + place);
+      }
     }
   }
 }
 
-template <int Group, bool Bias, bool Small, int M>
-void multiply_rows(const WideTile &tile, const Panel &x, float *out) {
+template <int Group, bool Bias, bool Small, int T, int M>
+void multiply_rows(const WideTiles &tiles, const Panel &x, float *out) {
   constexpr int kGroups = static_cast<int>(kPackedUnit) / Group;
-  const std::uint8_t *quants = tile.quants;
-  const std::int8_t *data = x.data + tile.unit0 * kPackedUnit * M;
-  const std::int32_t *init = x.init + tile.unit0 * kGroups * M;
-  const float *sums = Bias ? x.sums + tile.unit0 * kGroups * M : nullptr;
-  const float *x_scale = x.scale + tile.unit0 * M;
-  for (std::int64_t u = 0; u < tile.units; ++u, x_scale += M) {
-    Floats block[M];
-#pragma GCC unroll 12
+  const std::uint8_t *quants = tiles.quants;
+  const float *scales = tiles.scale, *biases = tiles.biases;
+  const std::int8_t *data = x.data + tiles.unit0 * kPackedUnit * M;
+  const std::int32_t *init = x.init + tiles.unit0 * kGroups * M;
+  const float *sums = Bias ? x.sums + tiles.unit0 * kGroups * M : nullptr;
+  const float *x_scale = x.scale + tiles.unit0 * M;
+  for (std::int64_t u = 0; u < tiles.units; ++u, x_scale += M) {
+    Floats block[M][T];
+#pragma GCC unroll 6
     for (int m = 0; m < M; ++m)
-      block[m] = Floats::zero();
+#pragma GCC unroll 2
+      for (int t = 0; t < T; ++t)
+        block[m][t] = Floats::zero();
     for (int group = 0; group < kGroups; ++group, init += M) {
-      Ints sum[M];
-#pragma GCC unroll 12
+      Ints sum[M][T];
+#pragma GCC unroll 6
       for (int m = 0; m < M; ++m)
-        sum[m] = Ints::start<Small>(init[m]);
+#pragma GCC unroll 2
+        for (int t = 0; t < T; ++t)
+          sum[m][t] = Ints::start<Small>(init[m]);
 #pragma GCC unroll 8
-      for (int v = 0; v < Group / 4; ++v) {
-        const Quants w = Quants::load(quants + v * 64);
-#pragma GCC unroll 12
-        for (int m = 0; m < M; ++m)
-          sum[m].template dot<Small>(w, data + (v * M + m) * 4);
+      for (int v = 0; v < Group / 4; ++v, quants += 64 * T) {
+        Quants w[T];
+#pragma GCC unroll 2
+        for (int t = 0; t < T; ++t)
+          w[t] = Quants::load(quants + t * 64);
+#pragma GCC unroll 6
+        for (int m = 0; m < M; ++m) {
+          const Four four(data + (v * M + m) * 4);
+#pragma GCC unroll 2
+          for (int t = 0; t < T; ++t)
+            sum[m][t].template dot<Small>(w[t], four);
+        }
       }
-      quants += Group * kPackedTile;
       data += Group * M;
-      const std::int64_t place = (u * kGroups + group) * kPackedTile;
-      const Floats scale = Floats::load(tile.scale + place);
-#pragma GCC unroll 12
-      for (int m = 0; m < M; ++m)
-        block[m] = Floats::fma(sum[m].floats(), scale, block[m]);
-      if constexpr (Bias) {
-        const Floats bias = Floats::load(tile.biases + place);
-#pragma GCC unroll 12
+#pragma GCC unroll 2
+      for (int t = 0; t < T; ++t) {
+        const Floats scale = Floats::load(scales + t * kPackedTile);
+#pragma GCC unroll 6
         for (int m = 0; m < M; ++m)
-          block[m] = Floats::fma(bias, Floats::all(sums[m]), block[m]);
+          block[m][t] = Floats::fma(sum[m][t].floats(), scale, block[m][t]);
+      }
+      scales += T * kPackedTile;
+      if constexpr (Bias) {
+#pragma GCC unroll 2
+        for (int t = 0; t < T; ++t) {
+          const Floats bias = Floats::load(biases + t * kPackedTile);
+#pragma GCC unroll 6
+          for (int m = 0; m < M; ++m)
+            block[m][t] = Floats::fma(bias, Floats::all(sums[m]), block[m][t]);
+        }
+        biases += T * kPackedTile;
         sums += M;
       }
     }
-#pragma GCC unroll 12
-    for (int m = 0; m < M; ++m) {
-      float *at = out + m * kPackedTile;
-      Floats::fma(block[m], Floats::all(x_scale[m]), Floats::load(at)).store(at);
-    }
+#pragma GCC unroll 6
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 2
+      for (int t = 0; t < T; ++t) {
+        float *at = out + (m * T + t) * kPackedTile;
+        Floats::fma(block[m][t], Floats::all(x_scale[m]), Floats::load(at)).store(at);
+      }
   }
 }
 
-using Multiply = void (*)(const WideTile &, const Panel &, float *);
+using Multiply = void (*)(const WideTiles &, const Panel &, float *);
 
-// multiply_rows for 1 to kPanelRows rows.
-template <int Group, bool Bias, bool Small, int... M>
-void multiply_any(const WideTile &tile, const Panel &x, float *out, std::integer_sequence<int, M...>) {
-  static constexpr Multiply kRows[] = {multiply_rows<Group, Bias, Small, M + 1>...};
-  kRows[x.rows - 1](tile, x, out);
+// multiply_rows for 1 to kWideTiles tiles of 1 to kPanelRows rows.
+template <int Group, bool Bias, bool Small, int T, int... M>
+void multiply_any(const WideTiles &tiles, const Panel &x, float *out, std::integer_sequence<int, M...> rows) {
+  if constexpr (T > 1)
+    if (tiles.tiles < T)
+      return multiply_any<Group, Bias, Small, T - 1>(tiles, x, out, rows);
+  static constexpr Multiply kRows[] = {multiply_rows<Group, Bias, Small, T, M + 1>...};
+  kRows[x.rows - 1](tiles, x, out);
 }
 
-void multiply(const WideTile &tile, const Panel &x, float *out) {
-  constexpr auto rows = std::make_integer_sequence<int, kPanelRows>();
-  if (tile.group == 32 && !tile.bias)
-    return tile.small ? multiply_any<32, false, true>(tile, x, out, rows)
-                      : multiply_any<32, false, false>(tile, x, out, rows);
-  if (tile.group == 32)
-    return multiply_any<32, true, true>(tile, x, out, rows); // the layouts with a bias have small quants
-  if (tile.bias)
-    return multiply_any<16, true, true>(tile, x, out, rows);
-  return tile.small ? multiply_any<16, false, true>(tile, x, out, rows)
-                    : multiply_any<16, false, false>(tile, x, out, rows);
+template <int Group, bool Bias, bool Small> void multiply_group(const WideTiles &tiles, const Panel &x, float *out) {
+  multiply_any<Group, Bias, Small, kWideTiles>(tiles, x, out, std::make_integer_sequence<int, kPanelRows>());
+}
+
+void multiply(const WideTiles &tiles, const Panel &x, float *out) {
+  if (tiles.group == 32 && !tiles.bias)
+    return tiles.small ? multiply_group<32, false, true>(tiles, x, out)
+                       : multiply_group<32, false, false>(tiles, x, out);
+  if (tiles.group == 32)
+    return multiply_group<32, true, true>(tiles, x, out); // the layouts with a bias have small quants
+  if (tiles.bias)
+    return multiply_group<16, true, true>(tiles, x, out);
+  return tiles.small ? multiply_group<16, false, true>(tiles, x, out) : multiply_group<16, false, false>(tiles, x, out);
 }
 
 // What the values of a unit are multiplied with to become quants, and back.
@@ -314,7 +341,7 @@ void direct(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out
   }
 }
 
-void widen(const PackedMatrix &w, std::int64_t tile, const WideTile &to) {
+void widen(const PackedMatrix &w, std::int64_t tile, const WideTiles &to) {
   switch (w.kind) {
   case PackedKind::kQ4:
     return widen_kind<PackedKind::kQ4>(w, tile, to);
@@ -339,7 +366,8 @@ void widen(const PackedMatrix &w, std::int64_t tile, const WideTile &to) {
   }
 }
 
-constexpr PackedKernels kPackedKernels = {kPanelRows, kDirectRows, quantise, quantise16, direct, widen, multiply};
+constexpr PackedKernels kPackedKernels = {kPanelRows, kDirectRows, kWideTiles, quantise,
+                                          quantise16, direct,      widen,      multiply};
 
 } // namespace
 } // namespace abyssal::cpu

@@ -28,20 +28,22 @@ struct Panel {
   float *sums = nullptr;        // [units][groups][rows]: sum of the group's quants; only for layouts with a bias
 };
 
-// Some units of a tile, widened to a byte a quant, for many rows.
-struct WideTile {
+// Some units of neighbouring tiles, widened to a byte a quant, for many rows.
+struct WideTiles {
   int group = 32;
   bool bias = false, small = true;
+  int tiles = 1;
   std::int64_t unit0 = 0, units = 0;
-  std::uint8_t *quants = nullptr; // [units][kUnitVectors][64]
-  float *scale = nullptr;         // [units][groups][16]
-  float *biases = nullptr;        // [units][groups][16]
+  std::uint8_t *quants = nullptr; // [units][kUnitVectors][tiles][64]
+  float *scale = nullptr;         // [units][groups][tiles][16]
+  float *biases = nullptr;        // [units][groups][tiles][16]
 };
-constexpr std::int64_t kWideUnits = 4; // of a WideTile: with its panel rows it stays in the first-level cache
+constexpr std::int64_t kWideUnits = 4; // of WideTiles: with its panel rows it stays in the first-level cache
 
 struct PackedKernels {
   int panel_rows;  // rows of a full panel
   int direct_rows; // up to this many rows, direct is faster than widen and multiply
+  int wide_tiles;  // tiles that multiply takes at most
   // Quantises units [unit0, unit0 + units) of one row into place `row` of a panel. x: [k of those units], of which the
   // first `count` exist. group, zero: of the weights to be multiplied with. A NaN or infinity makes its block NaN.
   void (*quantise)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
@@ -51,10 +53,10 @@ struct PackedKernels {
                      std::int32_t zero, const Panel &panel);
   // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows.
   void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out);
-  // Units [to.unit0, + to.units) of a tile.
-  void (*widen)(const PackedMatrix &w, std::int64_t tile, const WideTile &to);
-  // out[row][16] += products over the units of the tile.
-  void (*multiply)(const WideTile &tile, const Panel &x, float *out);
+  // Units [to.unit0, + to.units) of the tiles from `tile` on.
+  void (*widen)(const PackedMatrix &w, std::int64_t tile, const WideTiles &to);
+  // out[row][tiles * 16] += products over the units of the tiles.
+  void (*multiply)(const WideTiles &tiles, const Panel &x, float *out);
 };
 
 const PackedKernels &avx2_packed_kernels();

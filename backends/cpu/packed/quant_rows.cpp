@@ -54,47 +54,91 @@ void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, s
          group_, zero_, panel(row / panel_rows_));
 }
 
-std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept {
+std::int64_t tile_scratch(const PackedKernels &kernels, const QuantRows &x, std::int64_t rows) noexcept {
   constexpr std::int64_t kWideFloats =
       kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
-  return rows * x.places() * kPackedTile + kWideFloats;
+  return kernels.wide_tiles * (rows * x.places() * kPackedTile + kWideFloats);
 }
+
+namespace {
+
+// Rows of a result [rows * places, stride] to their place; the two places of a row of 16 bits are added.
+void put_tile(const float *from, std::int64_t stride, std::int64_t columns, const QuantRows &x, std::int64_t rows,
+              float *out, std::int64_t ldo) {
+  for (std::int64_t r = 0; r < rows; ++r, from += stride * x.places()) {
+    std::copy_n(from, columns, out + r * ldo);
+    for (std::int64_t c = 0; x.places() == 2 && c < columns; ++c)
+      out[r * ldo + c] += from[stride + c];
+  }
+}
+
+// Fetches what is widened next while the panels are multiplied: tiles are read once, and the hardware sees only short
+// bursts of reading.
+class Ahead {
+public:
+  Ahead(const PackedMatrix &w, std::int64_t tile, const WideTiles &now, std::int64_t panels) noexcept
+      : tiles_(now.tiles), tile_bytes_(w.units() * layout_of(w.kind).unit_bytes()) {
+    const std::int64_t unit_bytes = layout_of(w.kind).unit_bytes(), next = now.unit0 + now.units;
+    const bool more = next < w.units();
+    if (!more && tile + tiles_ + tiles_ > w.tiles())
+      return;
+    at_ = w.tile(more ? tile : tile + tiles_) + (more ? next * unit_bytes : 0);
+    lines_ = std::min(kWideUnits, more ? w.units() - next : w.units()) * unit_bytes / kLine;
+    share_ = (lines_ + panels - 1) / panels;
+  }
+  // The share of one panel. Always inline: GCC 12 leaves out a call that does nothing but fetch.
+  [[gnu::always_inline]] void fetch(std::int64_t panel) const noexcept {
+    for (std::int64_t line = panel * share_; line < std::min(lines_, (panel + 1) * share_); ++line)
+      for (int t = 0; t < tiles_; ++t)
+        __builtin_prefetch(at_ + t * tile_bytes_ + line * kLine, 0, 3);
+  }
+
+private:
+  static constexpr std::int64_t kLine = 64;
+  const std::byte *at_ = nullptr;
+  int tiles_;
+  std::int64_t tile_bytes_, lines_ = 0, share_ = 0;
+};
+
+} // namespace
 
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
                     const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
                     std::int64_t ldo) {
   const PackedLayout layout = layout_of(w.kind);
   const std::int64_t panel0 = first / x.panel_rows(), panels = (rows + x.panel_rows() - 1) / x.panel_rows();
-  const std::int64_t places = rows * x.places(), panel_floats = x.panel_rows() * x.places() * kPackedTile;
-  const bool direct = places <= kernels.direct_rows && rows == x.rows();
-  float *total = scratch; // [places, 16]
-  WideTile wide;
+  const std::int64_t places = rows * x.places();
+  float *total = scratch; // [places, width]
+  if (places <= kernels.direct_rows && rows == x.rows()) {
+    for (std::int64_t i = 0; i < count; i += kPackedTile) {
+      kernels.direct(w, (row0 + i) / kPackedTile, x.panel(panel0), total);
+      put_tile(total, kPackedTile, std::min(kPackedTile, count - i), x, rows, out + i, ldo);
+    }
+    return;
+  }
+  WideTiles wide;
   wide.group = layout.group;
   wide.bias = layout.bias();
   wide.small = small_quants(w.kind);
-  wide.scale = total + places * kPackedTile;
-  wide.biases = wide.scale + kWideUnits * layout.groups() * kPackedTile;
-  wide.quants = reinterpret_cast<std::uint8_t *>(wide.biases + kWideUnits * layout.groups() * kPackedTile);
-  for (std::int64_t i = 0; i < count; i += kPackedTile) {
-    const std::int64_t tile = (row0 + i) / kPackedTile;
-    if (direct) {
-      kernels.direct(w, tile, x.panel(panel0), total);
-    } else {
-      std::fill_n(total, places * kPackedTile, 0.0f);
-      for (wide.unit0 = 0; wide.unit0 < w.units(); wide.unit0 += kWideUnits) {
-        wide.units = std::min(kWideUnits, w.units() - wide.unit0);
-        kernels.widen(w, tile, wide);
-        for (std::int64_t p = 0; p < panels; ++p)
-          kernels.multiply(wide, x.panel(panel0 + p), total + p * panel_floats);
+  const std::int64_t scales = kernels.wide_tiles * kWideUnits * layout.groups() * kPackedTile;
+  wide.scale = total + kernels.wide_tiles * places * kPackedTile;
+  wide.biases = wide.scale + scales;
+  wide.quants = reinterpret_cast<std::uint8_t *>(wide.biases + scales);
+  for (std::int64_t i = 0; i < count; i += wide.tiles * kPackedTile) {
+    wide.tiles =
+        static_cast<int>(std::min<std::int64_t>(kernels.wide_tiles, (count - i + kPackedTile - 1) / kPackedTile));
+    const std::int64_t width = wide.tiles * kPackedTile, panel_floats = x.panel_rows() * x.places() * width;
+    std::fill_n(total, places * width, 0.0f);
+    for (wide.unit0 = 0; wide.unit0 < w.units(); wide.unit0 += kWideUnits) {
+      wide.units = std::min(kWideUnits, w.units() - wide.unit0);
+      kernels.widen(w, (row0 + i) / kPackedTile, wide);
+      const Ahead ahead(w, (row0 + i) / kPackedTile, wide, panels);
+      for (std::int64_t p = 0; p < panels; ++p) {
+        ahead.fetch(p);
+        kernels.multiply(wide, x.panel(panel0 + p), total + p * panel_floats);
       }
     }
-    const std::int64_t columns = std::min(kPackedTile, count - i);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const float *from = total + r * x.places() * kPackedTile;
-      std::copy_n(from, columns, out + r * ldo + i);
-      for (std::int64_t c = 0; x.places() == 2 && c < columns; ++c)
-        out[r * ldo + i + c] += from[kPackedTile + c];
-    }
+    put_tile(total, width, std::min(width, count - i), x, rows, out + i, ldo);
   }
 }
 

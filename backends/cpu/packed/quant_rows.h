@@ -37,11 +37,11 @@ private:
   std::byte *memory_ = nullptr;
 };
 
-// out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch(x, rows) of
+// out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch() of
 // them. Rows [first, first + rows) of x, first a multiple of panel_rows.
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
                     const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
                     std::int64_t ldo);
-std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept;
+std::int64_t tile_scratch(const PackedKernels &kernels, const QuantRows &x, std::int64_t rows) noexcept;
 
 } // namespace abyssal::cpu
