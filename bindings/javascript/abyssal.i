@@ -129,8 +129,9 @@ typedef struct napi_env__ *napi_env;
 %typemap(out) std::uint32_t %{ $result = Napi::Number::New(env, $1); %}
 %typemap(out) std::string %{ $result = abyssal::node::to_js(env, $1); %}
 
-%feature("novaluewrapper") std::vector<aby_backend_info>;
-%typemap(out) std::vector<aby_backend_info> %{
+%define %abyssal_structs(Type)
+%feature("novaluewrapper") std::vector<Type>;
+%typemap(out) std::vector<Type> %{
   {
     const Napi::Array all = Napi::Array::New(env, $1.size());
     for (std::uint32_t i = 0; i < $1.size(); ++i)
@@ -138,6 +139,10 @@ typedef struct napi_env__ *napi_env;
     $result = all;
   }
 %}
+%enddef
+
+%abyssal_structs(aby_backend_info)
+%abyssal_structs(aby_profile_part)
 
 // ---------------------------------------------------------------- functions and classes
 
@@ -192,11 +197,15 @@ class Model {
 public:
   explicit Model(napi_env env);
   Task open(napi_env env, std::string path, ModelOptions options, const Device *device, const Cancel &cancel,
-            Napi::Value progress);
+            Napi::Value progress, Napi::Value warning);
   Task open_tensors(napi_env env, std::string config, const Tensors &tensors, ModelOptions options,
-                    const Device *device, const Cancel &cancel, Napi::Value progress);
+                    const Device *device, const Cancel &cancel, Napi::Value progress, Napi::Value warning);
   static Task plan(napi_env env, std::string path, ModelOptions options, const Device *device);
+  static Task quantize(napi_env env, std::string path, std::string out, ModelOptions options, const Cancel &cancel,
+                       Napi::Value progress);
   Task update(const Tensors &tensors);
+  Task profile(bool on);
+  std::vector<aby_profile_part> profile_parts();
   aby_model_info info();
   std::vector<std::int32_t> eos_tokens();
   Task tokenize(napi_env env, std::string text, std::uint32_t flags);

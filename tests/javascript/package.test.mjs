@@ -176,6 +176,7 @@ test('the declarations name what is there, and nothing else', async () => {
     ModelPlan: await esm.Model.plan(checkpoint('tiny-v3')),
     DeviceInfo: model.device.info,
     BackendInfo: esm.backends()[0],
+    ProfilePart: model.profileParts[0],
     Reply: await model.generate([5], { maxTokens: 1 }).reply(),
     Usage: (await model.generate([5], { maxTokens: 1 }).reply()).usage,
     Event: (await model.generate([5], { maxTokens: 1 }).next()).value,
@@ -210,6 +211,8 @@ test('every declared option is taken, and no other', async () => {
   const model = await esm.Model.open(checkpoint('tiny-v3'), { cacheTokens: 64 });
   const calls = {
     OpenOptions: (options) => esm.Model.open('/no/such/model', options),
+    PlanOptions: (options) => esm.Model.plan('/no/such/model', options),
+    QuantizeOptions: (options) => esm.Model.quantize('/no/such/model', '/no/such/folder', options),
     GenerateOptions: (options) => model.generate([5], options),
     ChatOptions: (options) => model.chat('[]', options),
     EvalOptions: (options) => model.sequence().eval([5], options),
@@ -226,6 +229,37 @@ test('every declared option is taken, and no other', async () => {
     assert.ok(properties.length >= 4);
     for (const property of properties) await taken(call, property.name);
   }
+});
+
+// The fields of a C struct as JavaScript spells them; functions are options of their own, and their contexts C's alone.
+function headerFields(struct) {
+  const header = fs.readFileSync(path.join(ROOT, 'include', 'abyssal', 'abyssal.h'), 'utf8');
+  const [, body] = new RegExp(`typedef struct ${struct} \\{([^]*?)\\} ${struct};`).exec(header);
+  const inC = [...body.replaceAll(/\/\*[^]*?\*\//g, '').matchAll(/(\w+);/g)].map(([, name]) => name);
+  const ours = { progress: 'onProgress', warning: 'onWarning' };
+  return inC
+    .filter((name) => !['struct_size', 'reserved', 'progress_context', 'warning_context'].includes(name))
+    .map((name) => ours[name] ?? name.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase()));
+}
+
+test('no field of the C API is missing', async () => {
+  const { program } = compile([path.join(FOLDER, 'lib', 'index.d.ts')]);
+  const checker = program.getTypeChecker();
+  const file = program.getSourceFile(path.join(FOLDER, 'lib', 'index.d.ts'));
+  const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(file));
+  const OpenOptions = checker.getDeclaredTypeOfSymbol(exported.find(({ name }) => name === 'OpenOptions'));
+  const declared = OpenOptions.getProperties().map(({ name }) => name);
+  assert.deepEqual(declared.sort(), [...headerFields('aby_model_options'), 'signal'].sort());
+  const model = await esm.Model.open(checkpoint('tiny-v3'), { cacheTokens: 64 });
+  const results = {
+    aby_model_info: model.info,
+    aby_model_plan: await esm.Model.plan(checkpoint('tiny-v3')),
+    aby_device_info: model.device.info,
+    aby_backend_info: esm.backends()[0],
+    aby_profile_part: model.profileParts[0],
+  };
+  for (const [struct, result] of Object.entries(results))
+    assert.deepEqual(Object.keys(result).sort(), headerFields(struct).sort(), struct);
 });
 
 test("the READMEs' snippets run", () => {

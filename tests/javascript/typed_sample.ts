@@ -1,6 +1,18 @@
 // Every part of the declarations, as a strict program uses it. It is compiled, not run.
 import abyssal, { AbyssalError, Device, Model, Sequence, backends, evalBatch, ops, version } from 'abyssal';
-import type { DeviceInfo, Dtype, Event, ModelInfo, ModelPlan, Reply, Result, Stage } from 'abyssal';
+import type {
+  Attention,
+  DeviceInfo,
+  Dtype,
+  Event,
+  ModelInfo,
+  ModelPlan,
+  OnProgress,
+  ProfilePart,
+  Reply,
+  Result,
+  Weights,
+} from 'abyssal';
 
 export async function main(path: string, signal: AbortSignal): Promise<void> {
   const text: string = version + backends()[0]!.name + abyssal.version;
@@ -8,8 +20,16 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
   const about: DeviceInfo = device.info;
   const plan: ModelPlan = await Model.plan(path, { device, mtp: true });
   const activations: Dtype = 'bf16';
-  const onProgress = (stage: Stage, done: number, total: number): void => console.log(stage, done / total);
-  const model = await Model.open(path, { device, activations, cacheTokens: 64, onProgress, signal });
+  const onProgress: OnProgress = (stage, done, total) => console.log(stage === 'weights', done / total);
+  await Model.quantize(path, new URL('file:///out'), { weights: 'int4', threads: 1, onProgress, signal });
+  const attention: Attention = 'absorbed';
+  const weights: Weights = 'int8';
+  const packedCache = new URL('file:///cache');
+  const onWarning = (said: string): void => console.log(said);
+  const kept = { weights, attention, packedCache, packedCacheCheck: true, onWarning };
+  const model = await Model.open(path, { device, activations, cacheTokens: 64, onProgress, signal, ...kept });
+  await model.profile();
+  const spent: number = model.profileParts.reduce((all: number, part: ProfilePart) => all + part.seconds, 0);
   const info: ModelInfo = model.info;
   const tokens: Int32Array = await model.tokenize(text, { addBos: true });
   const bytes: Uint8Array = await model.detokenize([...tokens], { skipSpecial: true });
@@ -38,13 +58,15 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
   } catch (error) {
     if (error instanceof AbyssalError) console.log(error.code, error.status + plan.layers + info.layers, about, bytes);
   }
-  console.log(routes.shape, reply.usage.promptTokens);
+  console.log(routes.shape, reply.usage.promptTokens, spent, info.packedCache && info.arithmetic === 'i16');
 
   // What must not compile.
   // @ts-expect-error a misspelt option
   await Model.open(path, { thread: 1 });
   // @ts-expect-error no such type
   await Model.open(path, { activations: 'f9' });
+  // @ts-expect-error written weights are rounded
+  await Model.quantize(path, path, { weights: 'stored' });
   // @ts-expect-error models are not made with new
   new Model();
   // @ts-expect-error events are read only when a kind is known

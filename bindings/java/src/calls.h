@@ -31,9 +31,22 @@ struct model_facts {
     architecture = numbers.architecture;
     attention = numbers.attention;
     weight_types = numbers.weight_types;
+    weight_layouts = numbers.weight_layouts;
   }
   aby_model_info numbers;
-  std::string architecture, attention, weight_types;
+  std::string architecture, attention, weight_types, weight_layouts;
+};
+
+// What was measured of a model, part by part.
+class profile {
+public:
+  explicit profile(const model &of) : parts_(of.profile_parts()) {}
+  std::size_t size() const { return parts_.size(); }
+  const aby_profile_part &part(std::size_t index) const { return parts_.at(index); }
+  std::string name(std::size_t index) const { return part(index).name; }
+
+private:
+  std::vector<aby_profile_part> parts_;
 };
 
 inline aby_device_options place(aby_device_options options, const optional_text &backend) {
@@ -45,37 +58,41 @@ inline aby_device_options place(aby_device_options options, const optional_text 
 class model_setup {
 public:
   model_setup(const aby_model_options &numbers, const device *on, const optional_text &backend,
-              const optional_text &tokenizer)
-      : raw_(numbers), held_(on != nullptr ? on->get() : nullptr), backend_(backend), tokenizer_(tokenizer) {
+              const optional_text &tokenizer, const optional_text &packed_cache)
+      : raw_(numbers), held_(on != nullptr ? on->get() : nullptr), backend_(backend), tokenizer_(tokenizer),
+        packed_cache_(packed_cache) {
     raw_.device = held_.get();
     raw_.backend = backend_.c_str();
     raw_.tokenizer = tokenizer_.c_str();
+    raw_.packed_cache = packed_cache_.c_str();
   }
   model_setup(const model_setup &) = delete;
   model_setup &operator=(const model_setup &) = delete;
 
-  // Runs make(options), which opens, with progress reported to watcher; null: to nobody.
-  template <typename Make> auto open(JNIEnv *env, jobject watcher, Make &&make) const {
+  // Runs body(options), which opens or writes a model, with progress and warnings told to watcher; null: to nobody.
+  template <typename Body> void run(JNIEnv *env, jobject watcher, Body &&body) const {
     progress_call call{env, watcher};
     aby_model_options options = raw_;
     if (watcher != nullptr) {
       options.progress = report_progress;
-      options.progress_context = &call;
+      options.warning = report_warning;
+      options.progress_context = options.warning_context = &call;
     }
     try {
-      return make(options);
+      body(options);
     } catch (...) {
-      if (env->ExceptionCheck() != JNI_FALSE)
-        throw java_thrown(); // the callback's own exception is the reason
-      throw;
+      if (env->ExceptionCheck() == JNI_FALSE)
+        throw;
     }
+    if (env->ExceptionCheck() != JNI_FALSE)
+      throw java_thrown(); // the callback's own exception is the reason, and the last warning's cancels too
   }
   const aby_model_options &raw() const noexcept { return raw_; }
 
 private:
   aby_model_options raw_;
   std::shared_ptr<aby_device> held_;
-  optional_text backend_, tokenizer_;
+  optional_text backend_, tokenizer_, packed_cache_;
 };
 
 // Named tensors in direct buffers, which Java keeps alive.

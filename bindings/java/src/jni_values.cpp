@@ -180,4 +180,20 @@ std::int32_t report_progress(void *context, aby_stage stage, std::uint64_t done,
   return env->ExceptionCheck() != JNI_FALSE || cancelled != JNI_FALSE ? 1 : 0;
 }
 
+void report_warning(void *context, const char *text) {
+  const auto *call = static_cast<const progress_call *>(context);
+  JNIEnv *env = call->env;
+  if (env->ExceptionCheck() != JNI_FALSE)
+    return;
+  const jstring said = write_text(env, text);
+  if (said == nullptr)
+    return;
+  const jclass kind = env->GetObjectClass(call->watcher);
+  const jmethodID warn = env->GetMethodID(kind, "warn", "(Ljava/lang/String;)V");
+  env->DeleteLocalRef(kind);
+  if (warn != nullptr)
+    env->CallVoidMethod(call->watcher, warn, said);
+  env->DeleteLocalRef(said);
+}
+
 } // namespace abyssal::java

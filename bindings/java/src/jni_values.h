@@ -48,11 +48,13 @@ void throw_current(JNIEnv *env) noexcept;
 // Makes an AbyssalException pending.
 void throw_status(JNIEnv *env, aby_status status, std::string_view text) noexcept;
 
-// aby_progress_fn whose context is a progress_call: asks the Java object, on the thread that opens.
+// aby_progress_fn and aby_warning_fn whose context is a progress_call: asks and tells the Java object, on the thread
+// that opens. An exception of the object stays pending, and the next progress cancels.
 struct progress_call {
   JNIEnv *env;
   jobject watcher; // an org.abyssal.OpenProgress, or null
 };
 std::int32_t report_progress(void *context, aby_stage stage, std::uint64_t done, std::uint64_t total);
+void report_warning(void *context, const char *text);
 
 } // namespace abyssal::java

@@ -19,7 +19,6 @@
 %ignore abyssal::model::info;
 %ignore abyssal::model::render_chat;
 %ignore abyssal::model::quantize;
-%ignore abyssal::model::profile;
 %ignore abyssal::model::profile_parts;
 %ignore abyssal::sequence::eval(const std::int32_t *, std::size_t, const aby_eval_options &);
 %ignore abyssal::sequence::eval(const std::int32_t *, std::size_t);
@@ -71,6 +70,13 @@ HANDLE(abyssal::mla, NativeMla)
    * @return ids, a new array
    */
   public";
+%javamethodmodifiers abyssal::model::profile "/**
+   * Starts measuring the evaluations of this model, from nothing, or stops; one that is running goes on as it began.
+   * Results stay the same bits. See profileParts().
+   *
+   * @param on true starts, false stops
+   */
+  public";
 %javamethodmodifiers abyssal::sequence::close "/**
    * Gives the cache back. A running call ends first. May be called more than once, from any thread.
    */
@@ -115,12 +121,23 @@ HANDLE(abyssal::mla, NativeMla)
 
 %extend abyssal::model {
   model(JNIEnv *env, const std::string &path, const abyssal::java::model_setup &setup, jobject watcher) {
-    return setup.open(env, watcher, [&](const aby_model_options &with) { return new abyssal::model(path, with); });
+    std::unique_ptr<abyssal::model> made;
+    setup.run(env, watcher, [&](const aby_model_options &with) {
+      made = std::make_unique<abyssal::model>(path, with);
+    });
+    return made.release();
   }
   model(JNIEnv *env, const std::string &config, const abyssal::java::tensor_list &tensors,
         const abyssal::java::model_setup &setup, jobject watcher) {
-    return setup.open(env, watcher,
-                      [&](const aby_model_options &with) { return new abyssal::model(config, tensors.raw(), with); });
+    std::unique_ptr<abyssal::model> made;
+    setup.run(env, watcher, [&](const aby_model_options &with) {
+      made = std::make_unique<abyssal::model>(config, tensors.raw(), with);
+    });
+    return made.release();
+  }
+  static void quantizeNow(JNIEnv *env, const std::string &path, const std::string &out,
+                          const abyssal::java::model_setup &setup, jobject watcher) {
+    setup.run(env, watcher, [&](const aby_model_options &with) { abyssal::model::quantize(path, out, with); });
   }
   static aby_model_plan planNow(const std::string &path, const abyssal::java::model_setup &setup) {
     return abyssal::model::plan(path, setup.raw());
@@ -181,6 +198,7 @@ HANDLE(abyssal::mla, NativeMla)
 // Read only by the classes that copy them.
 RAW_STRUCT(abyssal::java::device_facts, device_facts, RawDeviceFacts)
 RAW_STRUCT(abyssal::java::model_facts, model_facts, RawModelFacts)
+RAW_STRUCT(abyssal::java::profile, profile, RawProfile)
 RAW_STRUCT(abyssal::java::model_setup, model_setup, RawModelSetup)
 RAW_STRUCT(abyssal::java::tensor_list, tensor_list, RawTensors)
 RAW_STRUCT(abyssal::java::batch, batch, RawBatch)
@@ -193,12 +211,20 @@ struct device_facts {
 struct model_facts {
   explicit model_facts(const abyssal::model &of);
   aby_model_info numbers;
-  std::string architecture, attention, weight_types;
+  std::string architecture, attention, weight_types, weight_layouts;
+};
+class profile {
+public:
+  explicit profile(const abyssal::model &of);
+  std::size_t size() const;
+  const aby_profile_part &part(std::size_t index) const;
+  std::string name(std::size_t index) const;
 };
 class model_setup {
 public:
   model_setup(const aby_model_options &numbers, const abyssal::device *on,
-              const abyssal::java::optional_text &backend, const abyssal::java::optional_text &tokenizer);
+              const abyssal::java::optional_text &backend, const abyssal::java::optional_text &tokenizer,
+              const abyssal::java::optional_text &packed_cache);
 };
 class tensor_list {
 public:

@@ -35,6 +35,7 @@
 %ignore *::reserved;
 // Pointers, and what belongs to them.
 %ignore *::progress;
+%ignore *::warning;
 %ignore *::stop_token_count;
 %rename("$ignore", regexmatch$decl="^p\\.") "";
 
@@ -66,6 +67,7 @@ RAW_OPTIONS(aby_mla_attend_args, RawMlaAttendArgs, default_mla_attend_args)
 RAW_INFO(aby_model_plan, RawModelPlan)
 RAW_INFO(aby_model_info, RawModelInfo)
 RAW_INFO(aby_device_info, RawDeviceInfo)
+RAW_INFO(aby_profile_part, RawProfilePart)
 
 // Made and read in C++ alone.
 %ignore aby_tensor;
@@ -78,7 +80,6 @@ RAW_INFO(aby_device_info, RawDeviceInfo)
 %ignore aby_generation;
 %ignore aby_experts;
 %ignore aby_mla;
-%ignore aby_profile_part;
 
 #define ABYSSAL_STATIC // no attributes, which SWIG does not read
 %include <abyssal/abyssal.h>

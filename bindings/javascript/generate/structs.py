@@ -22,11 +22,12 @@ FLAGS = {
     "ignore_eos",
     "mtp",
     "norm_topk_prob",
+    "packed_cache",
     "packed_cache_check",
     "plain",
     "reasons",
 }
-NUMBERS = {"uint32_t", "int32_t", "uint64_t", "int64_t", "float"}
+NUMBERS = {"uint32_t", "int32_t", "uint64_t", "int64_t", "float", "double"}
 ENUMS = {  # typedef: prefix of its constants
     "aby_dtype": "ABY_DTYPE_",
     "aby_stage": "ABY_STAGE_",

@@ -6,12 +6,24 @@ const { invalid } = require('./errors.cjs');
 
 const PART = 1 << 22; // bytes copied before other events have their turn
 
+function checkObject(options) {
+  if (options === null || typeof options !== 'object') throw invalid('the options are not an object');
+}
+
 // A copy of options without some of them, which the library does not know.
 function without(options, ...names) {
-  if (options === null || typeof options !== 'object') throw invalid('the options are not an object');
+  checkObject(options);
   const rest = { ...options };
   for (const name of names) delete rest[name];
   return rest;
+}
+
+// A misspelt option must not be ignored.
+function checkNames(options, known) {
+  checkObject(options);
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw invalid(`unknown option ${name}; expected one of ${known.join(', ')}`);
+  }
 }
 
 // Typed arrays of other integers become arrays of numbers, which the addon checks.
@@ -81,4 +93,4 @@ function namedTensors(tensors) {
   return Object.entries(tensors);
 }
 
-module.exports = { copyTensors, namedTensors, product, tensorOf, tokenIds, without };
+module.exports = { checkNames, copyTensors, namedTensors, product, tensorOf, tokenIds, without };

@@ -1,6 +1,7 @@
 import type * as fields from './structs';
 
 export type {
+  Attention,
   BackendInfo,
   DeviceInfo,
   DeviceOptions,
@@ -9,10 +10,12 @@ export type {
   ModelInfo,
   ModelPlan,
   Output,
+  ProfilePart,
   Scoring,
   Stage,
   TextKind,
   TopkMethod,
+  Weights,
 } from './structs';
 
 /** Version of the library. */
@@ -65,15 +68,38 @@ export class Device {
   close(): void;
 }
 
-export interface PlanOptions extends fields.ModelOptions {
+export interface PlanOptions extends Omit<fields.ModelOptions, 'tokenizer' | 'packedCache'> {
   /** Where to run; else a device is opened from backend and threads. */
   device?: Device;
+  /** Folder with tokenizer.json and tokenizer_config.json; else the checkpoint's own. */
+  tokenizer?: string | URL;
+  /**
+   * Folder for files that hold weights as the backend arranges them, so that the next opening maps them instead of making
+   * them again; '' for beside the checkpoint. A file of other sources, options or another library is made anew.
+   */
+  packedCache?: string | URL;
   signal?: AbortSignal;
 }
 
+/** done of total bytes in a stage. An error that it throws ends the call, and rejects it. */
+export type OnProgress = (stage: fields.Stage, done: number, total: number) => void;
+
 export interface OpenOptions extends PlanOptions {
-  /** done of total bytes in a stage. An error that it throws ends the opening, and rejects it. */
-  onProgress?: (stage: fields.Stage, done: number, total: number) => void;
+  onProgress?: OnProgress;
+  /**
+   * Hears of what is no error of the opening: a packed cache that cannot be read or written. Else process.emitWarning
+   * does, with the type 'AbyssalWarning'. An error that it throws ends the opening, and rejects it.
+   */
+  onWarning?: (text: string) => void;
+}
+
+export interface QuantizeOptions {
+  /** What matrices are rounded to; default 'int8'. */
+  weights?: Exclude<fields.Weights, 'stored'>;
+  /** Worker threads; default 0: one per core. */
+  threads?: number;
+  signal?: AbortSignal;
+  onProgress?: OnProgress;
 }
 
 export interface Message {
@@ -124,6 +150,13 @@ export class Model {
   static fromTensors(config: object | string, tensors: Tensors, options?: OpenOptions): Promise<Model>;
   /** Memory that opening a checkpoint would need. Reads config and tensor headers only. */
   static plan(path: string | URL, options?: PlanOptions): Promise<fields.ModelPlan>;
+  /**
+   * Writes the checkpoint in the folder path anew, into the folder out, which is made and must not hold a config.json yet:
+   * matrices rounded, other tensors, config and tokenizer as they are. Opened with the same weights option, the result
+   * gives what path does, bit for bit; other programs do not know its element types, q8_0 and q4_0. A GGUF model is refused
+   * with ABY_ERROR_UNSUPPORTED. Nothing that opens is left behind by a call that is rejected while it writes.
+   */
+  static quantize(path: string | URL, out: string | URL, options?: QuantizeOptions): Promise<void>;
   /** Replaces weights by the tensors given; others stay. Every sequence of this model is empty afterwards. */
   update(tensors: Tensors): Promise<void>;
   get info(): fields.ModelInfo;
@@ -131,6 +164,13 @@ export class Model {
   get device(): Device;
   /** The tokens that end a reply. */
   get eosTokens(): Int32Array;
+  /**
+   * Starts measuring the evaluations that begin from now on, from nothing, or stops (false) once those before it have
+   * ended. Results stay the same bits.
+   */
+  profile(on?: boolean): Promise<void>;
+  /** What was measured while the profile was on, in seconds, operations and bytes: every part, also those without a call. */
+  get profileParts(): fields.ProfilePart[];
   /**
    * Token ids of a text, equal to Hugging Face's. addBos: begin with the BOS token if the checkpoint asks for one and the
    * text has none. plain: treat markers of special tokens as ordinary text (for text from strangers).

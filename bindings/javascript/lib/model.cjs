@@ -3,13 +3,14 @@
 const { fileURLToPath } = require('node:url');
 const { native } = require('./native.cjs');
 const { abortable, checkSignal, invalid } = require('./errors.cjs');
-const { copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
+const { checkNames, copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
 const { Device, nativeDevice } = require('./device.cjs');
 const { Sequence, nativeSequence } = require('./sequence.cjs');
 const { makeStream } = require('./stream.cjs');
 
 const TOKENIZE = { addBos: 1, plain: 2 };
 const SKIP_SPECIAL = 1;
+const QUANTIZE_OPTIONS = ['weights', 'threads', 'signal', 'onProgress'];
 const CHAT_OPTIONS = ['tools', 'chatTemplate', 'variables', 'sequence'];
 
 function pathOf(path) {
@@ -32,9 +33,7 @@ function json(value, what) {
 }
 
 function flags(options, known) {
-  for (const name of Object.keys(options)) {
-    if (!(name in known)) throw invalid(`unknown option ${name}; expected one of ${Object.keys(known).join(', ')}`);
-  }
+  checkNames(options, Object.keys(known));
   return Object.entries(known).reduce((all, [name, flag]) => (options[name] ? all | flag : all), 0);
 }
 
@@ -44,35 +43,57 @@ function chatOptions({ tools, variables, ...rest }) {
   return rest;
 }
 
-// Opens with progress and signal; start(made, options, device, cancel, progress) makes the call.
-async function open(options, start) {
-  const rest = without(options, 'device', 'signal', 'onProgress');
-  if (rest.tokenizer !== undefined && rest.tokenizer !== null) rest.tokenizer = pathOf(rest.tokenizer);
-  const { onProgress } = options;
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw invalid('onProgress is not a function');
-  const made = new native.Model();
+// Options of a model as the addon takes them: without some that are for this side.
+function modelOptions(options, ...own) {
+  const rest = without(options, ...own);
+  for (const name of ['tokenizer', 'packedCache'])
+    if (rest[name] !== undefined && rest[name] !== null) rest[name] = pathOf(rest[name]);
+  return rest;
+}
+
+const emitWarning = (text) => process.emitWarning(text, 'AbyssalWarning');
+
+// Makes a call with a signal, and with functions that it tells what it does: what one of them throws ends the call.
+// start(cancel, progress, warning) begins it.
+async function listened(options, start) {
   const cancel = new native.Cancel();
   let failed = null;
-  const progress =
-    onProgress &&
-    ((...values) => {
+  const guarded = (name) => {
+    const told = options[name];
+    if (told === undefined) return undefined;
+    if (typeof told !== 'function') throw invalid(`${name} is not a function`);
+    return (...values) => {
       if (failed) return;
       try {
-        onProgress(...values);
+        told(...values);
       } catch (error) {
         failed = { error };
         cancel.cancel();
       }
-    });
-  const begin = () => start(made, rest, nativeDevice(options.device), cancel, progress);
+    };
+  };
+  const [progress, warning = emitWarning] = ['onProgress', 'onWarning'].map(guarded);
   try {
-    await abortable(options.signal, begin, () => cancel.cancel());
+    await abortable(
+      options.signal,
+      () => start(cancel, progress, warning),
+      () => cancel.cancel(),
+    );
   } catch (error) {
     throw failed ? failed.error : error;
   }
-  if (failed) {
+  if (failed) throw failed.error;
+}
+
+// start(made, options, device, cancel, progress, warning) begins the call.
+async function open(options, start) {
+  const rest = modelOptions(options, 'device', 'signal', 'onProgress', 'onWarning');
+  const made = new native.Model();
+  try {
+    await listened(options, (...listeners) => start(made, rest, nativeDevice(options.device), ...listeners));
+  } catch (error) {
     made.close();
-    throw failed.error;
+    throw error;
   }
   return made;
 }
@@ -100,7 +121,14 @@ class Model {
   static async plan(path, options = {}) {
     const place = pathOf(path);
     checkSignal(options.signal);
-    return native.Model.plan(place, without(options, 'device', 'signal'), nativeDevice(options.device));
+    return native.Model.plan(place, modelOptions(options, 'device', 'signal'), nativeDevice(options.device));
+  }
+
+  static async quantize(path, out, options = {}) {
+    const [from, to] = [pathOf(path), pathOf(out)];
+    checkNames(options, QUANTIZE_OPTIONS);
+    const rest = { weights: options.weights ?? 'int8', threads: options.threads };
+    await listened(options, (cancel, progress) => native.Model.quantize(from, to, rest, cancel, progress));
   }
 
   async update(tensors) {
@@ -120,6 +148,14 @@ class Model {
 
   get eosTokens() {
     return this.#native.eos_tokens();
+  }
+
+  async profile(on = true) {
+    await this.#native.profile(on);
+  }
+
+  get profileParts() {
+    return this.#native.profile_parts();
   }
 
   async tokenize(text, options = {}) {

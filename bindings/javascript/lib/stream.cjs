@@ -2,7 +2,7 @@
 
 const { native } = require('./native.cjs');
 const { aborted, checkSignal, invalid } = require('./errors.cjs');
-const { tokenIds, without } = require('./arrays.cjs');
+const { checkNames, tokenIds, without } = require('./arrays.cjs');
 
 const KINDS = ['prompt', 'token', 'end'];
 const TEXT_KINDS = ['content', 'reasoning'];
@@ -175,10 +175,7 @@ class Stream {
 // Names that are no options of a reply belong to the caller: known lists them.
 function makeStream(options, prepare, known = []) {
   const rest = without(options, 'signal', 'stopTokens', ...known);
-  const names = [...SAMPLING, 'stopTokens', 'signal', ...known];
-  for (const name of Object.keys(rest)) {
-    if (!names.includes(name)) throw invalid(`unknown option ${name}; expected one of ${names.join(', ')}`);
-  }
+  checkNames(rest, [...SAMPLING, 'stopTokens', 'signal', ...known]);
   replyOptions(rest);
   return new Stream(hidden, options, prepare);
 }

@@ -42,17 +42,62 @@ private:
   bool posted_ = false;
 };
 
-struct Opening {
+// A script's warning function. Every text arrives, before the call's promise is settled.
+class Warning : public std::enable_shared_from_this<Warning> {
+public:
+  Warning(Bridge &bridge, Napi::Function function) : bridge_(bridge), function_(Napi::Persistent(function)) {}
+
+  // On the thread that opens.
+  void tell(std::string text) {
+    bridge_.post([self = shared_from_this(), said = std::move(text)](Napi::Env env) {
+      const Napi::HandleScope scope(env);
+      self->function_.Call({Napi::String::New(env, said)});
+    });
+  }
+
+private:
+  Bridge &bridge_;
+  Napi::FunctionReference function_;
+};
+
+// What a call that opens or writes a model asks and tells. Released on the JavaScript thread.
+struct Listeners {
   std::shared_ptr<CancelFlag> cancel;
   std::shared_ptr<Progress> progress; // may be null
+  std::shared_ptr<Warning> warning;   // may be null
 
   static std::int32_t tell(void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
-    const auto *opening = static_cast<const Opening *>(context);
-    if (opening->progress)
-      opening->progress->tell(stage, done, total);
-    return opening->cancel->raised() ? 1 : 0;
+    const auto *self = static_cast<const Listeners *>(context);
+    if (self->progress)
+      self->progress->tell(stage, done, total);
+    return self->cancel->raised() ? 1 : 0;
+  }
+  static void warn(void *context, const char *text) {
+    const auto *self = static_cast<const Listeners *>(context);
+    if (self->warning)
+      self->warning->tell(text);
+  }
+  void check_cancelled() const {
+    if (cancel->raised())
+      throw error(ABY_ERROR_CANCELLED, "the call was cancelled before it had begun");
   }
 };
+
+// Listeners that the options point to.
+std::shared_ptr<Listeners> listen(Bridge &bridge, aby_model_options &raw, const Cancel &cancel, Napi::Value progress,
+                                  Napi::Value warning) {
+  auto made = std::make_shared<Listeners>();
+  made->cancel = cancel.flag();
+  if (progress.IsFunction())
+    made->progress = std::make_shared<Progress>(bridge, progress.As<Napi::Function>());
+  if (warning.IsFunction())
+    made->warning = std::make_shared<Warning>(bridge, warning.As<Napi::Function>());
+  bridge.watch(made->cancel);
+  raw.progress = &Listeners::tell;
+  raw.warning = &Listeners::warn;
+  raw.progress_context = raw.warning_context = made.get();
+  return made;
+}
 
 // The device must live until the call has begun to use it.
 std::shared_ptr<aby_device> set_device(aby_model_options &raw, const Device *on) {
@@ -86,34 +131,28 @@ const model &Model::object() const {
 }
 
 Task Model::start_opening(Napi::Env env, const Device *device, ModelOptions options, const Cancel &cancel,
-                          Napi::Value progress, std::function<model(const aby_model_options &)> make) {
+                          Napi::Value progress, Napi::Value warning,
+                          std::function<model(const aby_model_options &)> make) {
   Bridge &bridge = Bridge::of(env);
-  auto opening = std::make_shared<Opening>();
-  opening->cancel = cancel.flag();
-  if (progress.IsFunction())
-    opening->progress = std::make_shared<Progress>(bridge, progress.As<Napi::Function>());
-  bridge.watch(opening->cancel);
+  auto listeners = listen(bridge, options->raw, cancel, progress, warning);
   auto held = set_device(options->raw, device);
-  options->raw.progress = &Opening::tell;
-  options->raw.progress_context = opening.get();
   state_->lane = device == nullptr ? bridge.make_lane() : device->lane();
-  auto work = [state = state_, options, held, make = std::move(make), raw = opening.get()] {
-    if (raw->cancel->raised())
-      throw error(ABY_ERROR_CANCELLED, "opening the model was cancelled");
+  auto work = [state = state_, options, held, make = std::move(make), raw = listeners.get()] {
+    raw->check_cancelled();
     state->object.emplace(make(options->raw));
   };
-  return make_task(bridge.side_lane(), std::move(work), opening);
+  return make_task(bridge.side_lane(), std::move(work), listeners);
 }
 
 Task Model::open(Napi::Env env, std::string path, ModelOptions options, const Device *device, const Cancel &cancel,
-                 Napi::Value progress) {
-  return start_opening(env, device, std::move(options), cancel, progress,
+                 Napi::Value progress, Napi::Value warning) {
+  return start_opening(env, device, std::move(options), cancel, progress, warning,
                        [path = std::move(path)](const aby_model_options &raw) { return model(path, raw); });
 }
 
 Task Model::open_tensors(Napi::Env env, std::string config, const Tensors &tensors, ModelOptions options,
-                         const Device *device, const Cancel &cancel, Napi::Value progress) {
-  return start_opening(env, device, std::move(options), cancel, progress,
+                         const Device *device, const Cancel &cancel, Napi::Value progress, Napi::Value warning) {
+  return start_opening(env, device, std::move(options), cancel, progress, warning,
                        [config = std::move(config), list = tensors.list()](const aby_model_options &raw) {
                          return model(config, list->pointers(), raw);
                        });
@@ -124,6 +163,21 @@ Task Model::plan(Napi::Env env, std::string path, ModelOptions options, const De
   return make_task(Bridge::of(env).side_lane(), [path = std::move(path), options, held]() -> Convert {
     return [plan = model::plan(path, options->raw)](Napi::Env on) mutable { return write_struct(on, plan); };
   });
+}
+
+Task Model::quantize(Napi::Env env, std::string path, std::string out, ModelOptions options, const Cancel &cancel,
+                     Napi::Value progress) {
+  Bridge &bridge = Bridge::of(env);
+  auto listeners = listen(bridge, options->raw, cancel, progress, env.Undefined());
+  auto work = [path = std::move(path), out = std::move(out), options, raw = listeners.get()] {
+    raw->check_cancelled();
+    model::quantize(path, out, options->raw);
+  };
+  return make_task(bridge.side_lane(), std::move(work), listeners);
+}
+
+Task Model::profile(bool on) {
+  return make_task(lane(), [of = object(), on]() mutable { of.profile(on); });
 }
 
 Task Model::update(const Tensors &tensors) {

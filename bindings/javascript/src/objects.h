@@ -48,13 +48,19 @@ public:
   explicit Model(Napi::Env env) : env_(env) {}
   ~Model() { close(); }
 
-  // progress(stage, done, total) is called on the JavaScript thread. device may be null.
+  // progress(stage, done, total) and warning(text), which may be undefined, are called on the JavaScript thread. device
+  // may be null.
   Task open(Napi::Env env, std::string path, ModelOptions options, const Device *device, const Cancel &cancel,
-            Napi::Value progress);
+            Napi::Value progress, Napi::Value warning);
   Task open_tensors(Napi::Env env, std::string config, const Tensors &tensors, ModelOptions options,
-                    const Device *device, const Cancel &cancel, Napi::Value progress);
+                    const Device *device, const Cancel &cancel, Napi::Value progress, Napi::Value warning);
   static Task plan(Napi::Env env, std::string path, ModelOptions options, const Device *device);
+  static Task quantize(Napi::Env env, std::string path, std::string out, ModelOptions options, const Cancel &cancel,
+                       Napi::Value progress);
   Task update(const Tensors &tensors);
+  // Between the evaluations of the device, so that those which were started before it are not measured.
+  Task profile(bool on);
+  std::vector<aby_profile_part> profile_parts() const { return object().profile_parts(); }
 
   aby_model_info info() const { return object().info(); }
   std::vector<std::int32_t> eos_tokens() const { return object().eos_tokens(); }
@@ -73,7 +79,7 @@ private:
     std::shared_ptr<Lane> lane;
   };
   Task start_opening(Napi::Env env, const Device *device, ModelOptions options, const Cancel &cancel,
-                     Napi::Value progress, std::function<model(const aby_model_options &)> make);
+                     Napi::Value progress, Napi::Value warning, std::function<model(const aby_model_options &)> make);
 
   Napi::Env env_;
   std::shared_ptr<State> state_ = std::make_shared<State>();

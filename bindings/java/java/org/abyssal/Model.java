@@ -85,6 +85,23 @@ public final class Model extends NativeModel {
   }
 
   /**
+   * Writes the checkpoint in a folder anew, with rounded weights; config and tokenizer as they are. The result opens as
+   * any checkpoint does: with the same weights option it gives the results of the original, bit for bit. Other programs
+   * do not know its element types, Q8_0 and Q4_0. An interrupt of the calling thread cancels it, and stays set.
+   *
+   * @param path a folder as published
+   * @param out a folder, which is made and must not hold a config.json yet
+   * @param options of which weights (INT8 or INT4), threads, progress and cancellation are used
+   * @throws AbyssalException INVALID_ARGUMENT: weights is STORED, or out holds a config.json; UNSUPPORTED: a GGUF file;
+   *     CANCELLED, IO, and as {@link #open(Path, ModelOptions)}. Nothing that opens is left behind
+   */
+  public static void quantize(Path path, Path out, ModelOptions options) {
+    try (RawModelSetup setup = options.setup()) {
+      quantizeNow(path.toString(), out.toString(), setup, new OpenProgress(options));
+    }
+  }
+
+  /**
    * Replaces weights by the tensors given, by name; others stay. Shapes must be those of the model; the type may
    * differ. Every sequence of this model is empty afterwards: caches made with the old weights are dropped.
    *
@@ -119,6 +136,15 @@ public final class Model extends NativeModel {
    */
   public Device device() {
     return new Device(devicePointer());
+  }
+
+  /**
+   * What was measured while the profile was on: also after it was stopped.
+   *
+   * @return every part, also those without a call
+   */
+  public List<ProfilePart> profileParts() {
+    return ProfilePart.of(this);
   }
 
   /**

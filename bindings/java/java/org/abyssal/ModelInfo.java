@@ -6,6 +6,8 @@ package org.abyssal;
  * @param architecture model_type of its config: "deepseek_v3", "qwen2", ...
  * @param attention "mla" or "gqa"
  * @param weightTypes types of the stored weights, such as "f32 bf16 f8_e4m3" or "f32 q4_k q6_k"
+ * @param weightLayouts weights that are not held as they are stored, with their bits a weight as stored and in memory,
+ *     such as "q2_k as q4_g16_bias (2.62 to 8.00 bits), bf16 as q8 (16.00 to 8.50 bits)"; "" if there are none
  * @param layers num_hidden_layers
  * @param hiddenSize hidden_size
  * @param vocabSize vocab_size
@@ -22,7 +24,7 @@ package org.abyssal;
  * @param hasChatTemplate whether chat works without a template of your own
  * @param reasons whether the vocabulary has the markers of reasoning
  * @param activations F32 or BF16
- * @param cacheDtype F32 or BF16
+ * @param cacheDtype F32, BF16 or I8
  * @param parameters as in ModelPlan, like all that follow
  * @param activeParameters weights that one token uses
  * @param fileBytes bytes of the checkpoint's tensors
@@ -30,11 +32,14 @@ package org.abyssal;
  * @param mappedBytes part of weightBytes in mapped files
  * @param cacheBytesPerToken bytes of one token in the cache
  * @param cacheTokens tokens that the cache of all sequences together holds
+ * @param arithmetic what activations are rounded to in products with quantised weights: I8, I16, or F32
+ * @param packedCache whether weights are mapped from a packed cache
  */
 public record ModelInfo(
     String architecture,
     String attention,
     String weightTypes,
+    String weightLayouts,
     int layers,
     int hiddenSize,
     int vocabSize,
@@ -58,7 +63,9 @@ public record ModelInfo(
     long weightBytes,
     long mappedBytes,
     long cacheBytesPerToken,
-    long cacheTokens) {
+    long cacheTokens,
+    Dtype arithmetic,
+    boolean packedCache) {
 
   static ModelInfo of(NativeModel model) {
     try (RawModelFacts facts = new RawModelFacts(model)) {
@@ -67,6 +74,7 @@ public record ModelInfo(
           facts.getArchitecture(),
           facts.getAttention(),
           facts.getWeightTypes(),
+          facts.getWeightLayouts(),
           (int) raw.getLayers(),
           (int) raw.getHiddenSize(),
           (int) raw.getVocabSize(),
@@ -90,7 +98,9 @@ public record ModelInfo(
           raw.getWeightBytes(),
           raw.getMappedBytes(),
           raw.getCacheBytesPerToken(),
-          raw.getCacheTokens());
+          raw.getCacheTokens(),
+          Dtype.of(raw.getArithmetic()),
+          raw.getPackedCache() != 0);
     }
   }
 }

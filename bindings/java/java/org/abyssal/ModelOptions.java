@@ -1,5 +1,9 @@
 package org.abyssal;
 
+import java.nio.file.Path;
+import java.util.Objects;
+import java.util.function.Consumer;
+
 /** How a model is opened. */
 public final class ModelOptions {
   Device device;
@@ -7,11 +11,16 @@ public final class ModelOptions {
   long threads;
   Dtype activations = Dtype.AUTO;
   Dtype cacheDtype = Dtype.AUTO;
+  Weights weights = Weights.STORED;
+  Attention attention = Attention.AUTO;
   long cacheTokens;
   long absorbBelow;
   boolean mtp;
-  java.nio.file.Path tokenizer;
+  Path tokenizer;
+  Path packedCache;
+  boolean packedCacheCheck;
   Progress progress;
+  Consumer<String> warning;
   CancellationToken cancellation;
 
   /** The defaults. */
@@ -53,23 +62,49 @@ public final class ModelOptions {
   /**
    * Type of activations.
    *
-   * @param value AUTO: F32, but rounded to int8 in blocks of 128 for products with quantised weights; F32 everywhere;
-   *     or BF16, as AUTO with bfloat16
+   * @param value AUTO: F32, but for products with quantised weights rounded to int8 in blocks of 128, or, where weights
+   *     is INT8, to int16. F32: everywhere, slow for quantised weights. BF16: as AUTO with bfloat16, faster on
+   *     processors that multiply it. I8, I16: as AUTO with this rounding for quantised weights
    * @return this
    */
   public ModelOptions activations(Dtype value) {
-    activations = java.util.Objects.requireNonNull(value);
+    activations = Objects.requireNonNull(value);
     return this;
   }
 
   /**
    * Type of cached rows.
    *
-   * @param value F32, BF16, or AUTO: BF16 for quantised weights unless activations are F32, else that of activations
+   * @param value F32, BF16, I8 (a float scale for each 64 values, and k_rope of MLA in BF16: 58 % of the bytes of BF16
+   *     for kv_lora_rank 512), or AUTO: BF16 for quantised weights unless activations are F32, else that of activations
    * @return this
    */
   public ModelOptions cacheDtype(Dtype value) {
-    cacheDtype = java.util.Objects.requireNonNull(value);
+    cacheDtype = Objects.requireNonNull(value);
+    return this;
+  }
+
+  /**
+   * How weights are held.
+   *
+   * @param value INT8, INT4: matrices that are stored in F32, F16, BF16 or F8_E4M3 are rounded while they are loaded,
+   *     one at a time. As stored stay: what the checkpoint has in a block format already, the router, norms, embedding
+   *     and head, and matrices whose rows are no multiple of 32
+   * @return this
+   */
+  public ModelOptions weights(Weights value) {
+    weights = Objects.requireNonNull(value);
+    return this;
+  }
+
+  /**
+   * The form of MLA attention; grouped-query attention has one form.
+   *
+   * @param value other than AUTO, absorbBelow must be 0
+   * @return this
+   */
+  public ModelOptions attention(Attention value) {
+    attention = Objects.requireNonNull(value);
     return this;
   }
 
@@ -112,8 +147,31 @@ public final class ModelOptions {
    * @param value null: the checkpoint's own
    * @return this
    */
-  public ModelOptions tokenizer(java.nio.file.Path value) {
+  public ModelOptions tokenizer(Path value) {
     tokenizer = value;
+    return this;
+  }
+
+  /**
+   * Folder for files that hold weights as the backend arranges them, so that the next opening maps them instead of
+   * making them again. A file of other sources, options or another library is made anew.
+   *
+   * @param value Path.of(""): beside the checkpoint; null: none
+   * @return this
+   */
+  public ModelOptions packedCache(Path value) {
+    packedCache = value;
+    return this;
+  }
+
+  /**
+   * Whether every byte that is taken from the packed cache is checked by its hash, which reads the whole file.
+   *
+   * @param value false: its header and index are checked
+   * @return this
+   */
+  public ModelOptions packedCacheCheck(boolean value) {
+    packedCacheCheck = value;
     return this;
   }
 
@@ -125,6 +183,18 @@ public final class ModelOptions {
    */
   public ModelOptions progress(Progress value) {
     progress = value;
+    return this;
+  }
+
+  /**
+   * Hears of what is no error of the opening: a packed cache that cannot be read or written. Called on the thread that
+   * opens; an exception ends the opening and is passed on.
+   *
+   * @param value null: the System.Logger of the name org.abyssal, at level WARNING
+   * @return this
+   */
+  public ModelOptions warning(Consumer<String> value) {
+    warning = value;
     return this;
   }
 
@@ -151,7 +221,14 @@ public final class ModelOptions {
       raw.setCacheTokens(cacheTokens);
       raw.setAbsorbBelow(absorbBelow);
       raw.setMtp(mtp ? 1 : 0);
-      return new RawModelSetup(raw, device, backend, tokenizer == null ? null : tokenizer.toString());
+      raw.setWeights(weights.number());
+      raw.setAttention(attention.number());
+      raw.setPackedCacheCheck(packedCacheCheck ? 1 : 0);
+      return new RawModelSetup(raw, device, backend, text(tokenizer), text(packedCache));
     }
+  }
+
+  private static String text(Path path) {
+    return path == null ? null : path.toString();
   }
 }
