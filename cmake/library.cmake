@@ -1,6 +1,7 @@
 # How libabyssal is linked, installed and found again.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
+include(${CMAKE_CURRENT_LIST_DIR}/licences.cmake)
 
 # Exports only the API, resolves everything at link time, and finds its dependencies beside itself.
 function(abyssal_finish_library target)
@@ -30,8 +31,10 @@ function(abyssal_install_library target)
   if(DEFINED ABYSSAL_DNNL_RUNTIME) # a oneDNN of our own environment travels with the library
     install(FILES ${ABYSSAL_DNNL_RUNTIME} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
   endif()
+  abyssal_collect_licences()
+  add_dependencies(${target} abyssal_licences) # they are part of the library's component
+  install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${ABYSSAL_LICENCES} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT library)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/abyssal DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
-  install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT development)
 
   set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/abyssal)
   install(
