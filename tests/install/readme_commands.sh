@@ -35,7 +35,7 @@ for program in $programs; do
     echo "failed: $program"
     exit 1
   }
-  [ -s reply ] || {
+  [ -n "$(tr -d '[:space:]' <reply)" ] || {
     echo "$program prints nothing"
     exit 1
   }
