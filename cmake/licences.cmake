@@ -3,6 +3,7 @@
 function(abyssal_collect_licences)
   find_package(Python3 REQUIRED COMPONENTS Interpreter)
   set(file ${PROJECT_BINARY_DIR}/LICENSES.txt)
+  set(script ${PROJECT_SOURCE_DIR}/cmake/licences.py)
   set(given "xxHash=${XXHASH_INCLUDE_DIR}/xxhash.h")
   if(DEFINED ABYSSAL_DNNL_RUNTIME)
     cmake_path(GET ABYSSAL_DNNL_RUNTIME PARENT_PATH dnnl_folder)
@@ -12,9 +13,8 @@ function(abyssal_collect_licences)
   endif()
   add_custom_command(
     OUTPUT ${file}
-    COMMAND ${CMAKE_COMMAND} -E env CARGO=${ABYSSAL_CARGO} ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/licences.py ${given}
-            > ${file}
-    DEPENDS ${PROJECT_SOURCE_DIR}/cmake/licences.py ${PROJECT_SOURCE_DIR}/lib/text/rust/Cargo.lock
+    COMMAND ${CMAKE_COMMAND} -E env CARGO=${ABYSSAL_CARGO} ${Python3_EXECUTABLE} ${script} ${given} > ${file}
+    DEPENDS ${script} ${PROJECT_SOURCE_DIR}/lib/text/rust/Cargo.lock
             abyssal_text_rust_build # cargo has fetched the packages by then
     COMMENT "Collecting the licences of bundled parts"
     VERBATIM)

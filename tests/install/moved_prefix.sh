@@ -71,7 +71,8 @@ declare -A targets=([shared]=abyssal::abyssal [static]=abyssal::abyssal_static)
 for linkage in "${linkages[@]}"; do
   for language in c cpp; do
     quietly "$cmake" -S "$source/examples/$language" -B "$work/$linkage/$language" -DCMAKE_BUILD_TYPE=Release \
-      -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" -DABYSSAL_TARGET="${targets[$linkage]}"
+      -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
+      -DABYSSAL_TARGET="${targets[$linkage]}"
     quietly "$cmake" --build "$work/$linkage/$language"
     prints=${language}_prints
     check_run "$work/$linkage/$language/example_$language" "$linkage" "${!prints}"
