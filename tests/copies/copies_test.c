@@ -215,7 +215,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   test.model = argv[1];
-  snprintf(test.folder, sizeof test.folder, "/tmp/abyssal-copies-XXXXXX");
+  snprintf(test.folder, sizeof test.folder, P_tmpdir "/abyssal-copies-XXXXXX");
   if (mkdtemp(test.folder) == NULL)
     return !failed("no folder can be made");
   ok = run(argv[2], argv[3]);
