@@ -1,7 +1,8 @@
 """Prints the licences of what is bundled with a binary package of Abyssal: oneDNN, the Rust crates of the text library,
 header-only C++ libraries, and files that are given. Each text once, under the names of all that share it.
 
-Usage: licences.py [NAME=FILE...]
+Usage: licences.py [NAME=FILE...]     A header is taken for the comment that it begins with. A file that is given stands for
+                                      those that would be looked for under its name. CARGO in the environment: the program
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NAMES = ("licen", "copying", "notice", "unlicense")
 
 
 def crates() -> Iterator[Tuple[str, pathlib.Path]]:
-    cargo = shutil.which("cargo") or os.path.expanduser("~/.cargo/bin/cargo")
+    cargo = os.environ.get("CARGO") or shutil.which("cargo") or os.path.expanduser("~/.cargo/bin/cargo")
     manifest = ROOT / "lib" / "text" / "rust" / "Cargo.toml"
     command = [cargo, "metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", "x86_64-unknown-linux-gnu"]
     result = subprocess.run([*command, "--manifest-path", str(manifest)], check=True, stdout=subprocess.PIPE)
@@ -45,13 +46,25 @@ def others() -> Iterator[Tuple[str, pathlib.Path]]:
         yield "oneDNN, third parties", file
     for file in sorted(pathlib.Path("/usr/share/doc/nlohmann-json3-dev").glob("copyright")):
         yield "JSON for Modern C++", file
+    for file in sorted(pathlib.Path("/usr/include").glob("xxhash.h")):
+        yield "xxHash", file
+
+
+def text_of(file: pathlib.Path) -> str:
+    text = file.read_text(encoding="utf-8", errors="replace")
+    if file.suffix == ".h":
+        comment = text.partition("/*")[2].partition("*/")[0]
+        text = "\n".join(line.strip().removeprefix("*").removeprefix(" ") for line in comment.splitlines())
+    return text.strip() or "(the package holds no text)"
 
 
 def main() -> None:
     given = [argument.split("=", 1) for argument in sys.argv[1:]]
+    names = {name for name, _ in given}
     texts: Dict[str, List[str]] = {}
-    for title, file in [*others(), *((name, pathlib.Path(path)) for name, path in given), *crates()]:
-        text = file.read_text(encoding="utf-8", errors="replace").strip() or "(the package holds no text)"
+    looked_for = [(title, file) for title, file in others() if title not in names]
+    for title, file in [*looked_for, *((name, pathlib.Path(path)) for name, path in given), *crates()]:
+        text = text_of(file)
         titles = texts.setdefault(text, [])
         if title not in titles:
             titles.append(title)

@@ -26,7 +26,7 @@ configure() {
 }
 
 step "build"
-configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_EXAMPLES=ON -DABYSSAL_NODE=ON -DABYSSAL_JAVA=ON
+configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_STATIC=ON -DABYSSAL_EXAMPLES=ON -DABYSSAL_NODE=ON -DABYSSAL_JAVA=ON
 cmake --build build -j "$jobs"
 step "Python package"
 python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \

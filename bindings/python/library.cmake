@@ -42,3 +42,4 @@ install(
     endif()
   endforeach()"
   COMPONENT python)
+install(DIRECTORY ${library_stage}/share/doc/abyssal/ DESTINATION abyssal/licences COMPONENT python)

@@ -14,7 +14,9 @@ namespace abyssal {
 
 namespace {
 
-// Of its own for each file: several processes and threads may write to one path, and the last one stays.
+// Several processes and threads may write to one path, and the last one stays. A name may be taken all the same: by
+// another copy of this library in the process, which counts for itself, or by what a process that was killed has left
+// behind.
 std::string temporary_name(const std::string &path) {
   static std::atomic<unsigned> made{0};
   return concat(path, ".", ::getpid(), ".", made.fetch_add(1), ".tmp");
@@ -22,8 +24,11 @@ std::string temporary_name(const std::string &path) {
 
 } // namespace
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+  do {
+    temporary_ = temporary_name(path_);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0)
     fail_errno("created");
 }

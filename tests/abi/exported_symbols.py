@@ -1,6 +1,7 @@
-"""Checks that a library exports every function that the headers declare, under their version, and nothing else.
+"""Checks that a library exports every function that the headers declare, under their version, and nothing else. Of a static
+library, which has no versions: that it defines those for other files, and nothing else.
 
-    exported_symbols.py libabyssal.so include/abyssal
+    exported_symbols.py libabyssal.so|libabyssal.a include/abyssal
 """
 
 import pathlib
@@ -25,12 +26,16 @@ def declared(folder: pathlib.Path) -> "set[str]":
 
 
 def exported(library: str) -> "dict[str, str]":
-    """Name to version of every defined dynamic symbol, the version's own name left out."""
-    output = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
+    """Name to version of every defined symbol that others see, the version's own name left out."""
+    static = library.endswith(".a")
+    which = "--extern-only" if static else "--dynamic"
+    output = subprocess.run(["nm", which, "--defined-only", library], check=True, capture_output=True, text=True).stdout
     symbols = {}
     for line in output.splitlines():
+        if len(line.split()) != 3:  # an archive's member
+            continue
         _, kind, symbol = line.split()
-        name, _, version = symbol.partition("@@")
+        name, _, version = (symbol + f"@@{VERSION}" * static).partition("@@")
         if not (kind == "A" and name == VERSION):
             symbols[name] = version
     return symbols

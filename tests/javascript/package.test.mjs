@@ -39,7 +39,7 @@ test('the package is lean and needs nothing', () => {
     assert.equal(runpath, '$ORIGIN', file);
   }
   const licences = fs.readFileSync(path.join(FOLDER, 'LICENSES.txt'), 'utf8');
-  for (const part of ['oneDNN', 'tokenizers', 'minijinja', 'node-addon-api', 'node-api-headers'])
+  for (const part of ['oneDNN', 'JSON for Modern', 'xxHash', 'tokenizers', 'minijinja', 'node-addon-api', 'node-api-headers'])
     assert.match(licences, new RegExp(part));
   assert.match(fs.readFileSync(path.join(FOLDER, 'LICENSE'), 'utf8'), /Apache License/);
 });

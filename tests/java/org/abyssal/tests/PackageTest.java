@@ -59,7 +59,7 @@ class PackageTest {
       assertTrue(name.startsWith("META-INF/") || name.matches("org/abyssal/[\\w$-]+\\.class"), name);
     }
     String licences = text(jar("-linux-x86_64"), "META-INF/LICENSES.txt");
-    assertTrue(licences.contains("tokenizers 0.") && licences.contains("minijinja 2."));
+    assertTrue(licences.contains("tokenizers 0.") && licences.contains("minijinja 2.") && licences.contains("xxHash"));
     assertEquals(natives.contains(folder + "libdnnl.so.3"), licences.contains("oneDNN"));
   }
 
