@@ -25,7 +25,7 @@ from . import _abyssal
 from ._arrays import DTYPE_NAMES, Tensors, Tokens, as_tensors, as_tokens, dtype_number
 from ._check import choice, no_pickle, unsigned, utf8
 from ._device import Device
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, StateError
 from ._info import ModelInfo, ModelPlan, ProfilePart
 from ._reply import Reply, Stream, generation_options, shared_prefix
 from ._sequence import Sequence
@@ -631,7 +631,10 @@ class Model:
     def __repr__(self) -> str:
         if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Model, closed>"
-        info: Dict[str, Any] = self._raw.info()
+        try:
+            info: Dict[str, Any] = self._raw.info()
+        except StateError:
+            return "<abyssal.Model of another process>"
         size = f"{info['parameters'] / 1e9:.3g} G parameters"
         return f"<abyssal.Model {info['architecture']}, {info['layers']} layers, {size}>"
 
