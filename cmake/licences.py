@@ -1,5 +1,6 @@
 """Prints the licences of what is bundled with a binary package of Abyssal: oneDNN, the Rust crates of the text library,
-header-only C++ libraries, and files that are given. Each text once, under the names of all that share it.
+header-only C++ libraries, and files that are given. Each text once, under the names of all that share it. The variable
+CARGO names the program if it is not on the path.
 
 Usage: licences.py [NAME=FILE...]
 """
@@ -19,7 +20,7 @@ NAMES = ("licen", "copying", "notice", "unlicense")
 
 
 def crates() -> Iterator[Tuple[str, pathlib.Path]]:
-    cargo = shutil.which("cargo") or os.path.expanduser("~/.cargo/bin/cargo")
+    cargo = os.environ.get("CARGO") or shutil.which("cargo") or os.path.expanduser("~/.cargo/bin/cargo")
     manifest = ROOT / "lib" / "text" / "rust" / "Cargo.toml"
     command = [cargo, "metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", "x86_64-unknown-linux-gnu"]
     result = subprocess.run([*command, "--manifest-path", str(manifest)], check=True, stdout=subprocess.PIPE)
