@@ -30,7 +30,8 @@ configure build -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_STATIC=ON -DABYSSAL_
 cmake --build build -j "$jobs"
 step "Python package"
 python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall \
-  --config-settings=cmake.define.ABYSSAL_PREBUILT="$PWD/build" ./bindings/python
+  --config-settings=build-dir="$PWD/build/python" --config-settings=cmake.define.ABYSSAL_PREBUILT="$PWD/build" \
+  ./bindings/python
 
 if [ "$fast" != --fast ]; then
   step "address and undefined behaviour sanitizers"
@@ -49,6 +50,8 @@ without=()
 ctest --test-dir build --no-tests=error --output-on-failure "${without[@]}"
 step "Python and the command"
 python -m pytest -q tests
+step "Python wheel"
+bash tests/python/clean_venv.sh build
 step "Node.js"
 bash tests/javascript/run.sh build
 if [ "$fast" != --fast ]; then bash tests/javascript/from_source.sh build; fi

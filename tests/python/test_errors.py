@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import abyssal
-from abyssal import _arrays, _errors, _sequence
+from abyssal import _arrays, _errors, _sequence, ops
 from support import ROOT, checkpoint, open_model
 
 HEADER = (ROOT / "include" / "abyssal" / "abyssal.h").read_text()
@@ -244,14 +244,24 @@ def test_options_are_checked():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda m: m, lambda m: m.sequence(), lambda m: m.device], ids=["model", "sequence", "device"]
+    "make",
+    [
+        lambda m: m,
+        lambda m: m.sequence(),
+        lambda m: m.device,
+        lambda m: m.generate([5], stream=True),
+        lambda m: m.generate("Hello", stream=True),
+        lambda m: ops.Experts(*np.zeros((3, 2, 4, 4), np.float32)),
+        lambda m: ops.Mla(np.zeros((4, 4), np.float32), heads=1, qk_nope_head_dim=2, qk_rope_head_dim=2, v_head_dim=2),
+    ],
+    ids=["model", "sequence", "device", "stream", "text stream", "experts", "mla"],
 )
 def test_pickling_is_refused(make):
     import copy as copying
 
     thing = make(open_model("tiny-v3"))
     for attempt in (pickle.dumps, copying.copy, copying.deepcopy):
-        with pytest.raises(TypeError, match="cannot be pickled"):
+        with pytest.raises(TypeError, match=f"abyssal.{type(thing).__name__} cannot be pickled or copied: it holds"):
             attempt(thing)
 
 

@@ -235,6 +235,74 @@ def test_fork_is_refused_and_ends_cleanly():
     assert result.stdout == "good\n", result.stderr
 
 
+def test_everything_made_before_a_fork_is_refused():
+    """At once and by name, and letting go of it is no error. What the child makes itself works, long prompts too."""
+    result = run_python(f"""
+        import asyncio, os, sys, warnings
+        warnings.simplefilter("ignore")
+        import numpy as np
+        import abyssal
+        from abyssal import ops
+        path = {str(checkpoint("tiny-v3"))!r}
+        model = abyssal.Model.open(path, threads=2)
+        messages = [{{"role": "user", "content": "Hello"}}]
+        sequence, device = model.sequence(), model.device
+        sequence.eval([5 + i for i in range(300)])
+        begun = model.generate([5, 6], max_tokens=3, stream=True)
+        unbegun = model.chat(messages, max_tokens=3, stream=True)
+        experts = ops.Experts(*np.zeros((3, 2, 4, 4), np.float32))
+
+        async def events(stream):
+            return [event async for event in stream]
+
+        asyncio.run(events(model.generate([5, 6], max_tokens=3, stream=True)))  # its thread is there now
+        child = os.fork()
+        if child == 0:
+            calls = [
+                lambda: model.info,
+                lambda: model.tokenize("x"),
+                lambda: model.update({{}}),
+                lambda: model.sequence(),
+                lambda: model.generate("x"),
+                lambda: model.chat(messages, stream=True),
+                lambda: len(sequence),
+                lambda: sequence.eval([5]),
+                lambda: sequence.logits,
+                lambda: sequence.tokens,
+                lambda: sequence.fork(),
+                lambda: sequence.cancel(),
+                lambda: sequence.generate([5]),
+                lambda: abyssal.eval_batch([sequence], [[5]]),
+                lambda: next(begun),
+                lambda: next(unbegun),
+                lambda: asyncio.run(events(begun)),
+                lambda: asyncio.run(events(unbegun)),
+                lambda: device.info,
+                lambda: abyssal.Model.open(path, device=device),
+                lambda: experts(np.zeros((1, 4)), [[0]], [[1.0]]),
+            ]
+            for number, call in enumerate(calls):
+                try:
+                    call()
+                    print("call", number, "was not refused", flush=True)
+                except abyssal.StateError as error:
+                    assert "before this process was forked" in str(error), error
+            assert [repr(thing).endswith(" of another process>") for thing in (model, device)] == [True, True]
+            for thing in (begun, unbegun, experts, sequence, device, model):
+                thing.close()
+                assert getattr(thing, "closed", True)
+            with abyssal.Model.open(path, threads=2) as fresh:
+                reply = asyncio.run(events(fresh.generate([5 + i for i in range(300)], max_tokens=3, stream=True)))
+                assert reply[-1].kind == "end"
+            sys.exit(7)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 7, status
+        assert [event.kind for event in begun][-1] == [event.kind for event in unbegun][-1] == "end"
+        print("good")
+    """)
+    assert result.stdout == "good\n", result.stdout + result.stderr
+
+
 def test_exit_with_everything_alive():
     result = run_python(f"""
         import abyssal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import List
 
 import numpy as np
@@ -39,13 +40,22 @@ def talk(model: abyssal.Model) -> str:
     return "".join(pieces)
 
 
+async def talk_on(model: abyssal.Model) -> str:
+    text = ""
+    async with model.chat([{"role": "user", "content": "Hello"}], max_tokens=4, stream=True) as stream:
+        async for event in stream:
+            text += event.text
+    reply: abyssal.Reply = await model.generate("Hello", max_tokens=2, stream=True)
+    return text + reply.content
+
+
 def main(path: str) -> None:
     plan: abyssal.ModelPlan = abyssal.Model.plan(path)
     device = abyssal.Device(threads=2)
     with abyssal.Model.open(path, device=device, progress=show) as model:
         assert model.info.parameters == plan.parameters
         assert evaluate(model).shape == (1, model.info.vocab_size)
-        assert talk(model)
+        assert talk(model) and asyncio.run(talk_on(model))
         text: bytes = model.detokenize(model.tokenize("x", add_bos=True))
         assert model.decode([5]) and text
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence, Tuple, Union
-
-import numpy as np
-import numpy.typing as npt
+from array import array as packed
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence, Tuple, Union
 
 from ._errors import InvalidArgument, Unsupported
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from typing_extensions import Buffer
 
 __all__ = ["DTYPES", "Tensors", "Tokens", "as_tensors", "as_tokens"]
 
@@ -63,16 +66,16 @@ _ALIASES = {
 }
 
 # The numpy type that carries the bits of each.
-_CARRIERS: Dict[str, "np.dtype[Any]"] = {
-    "f32": np.dtype("<f4"),
-    "f16": np.dtype("<f2"),
-    "bf16": np.dtype("<u2"),
-    "f8_e4m3": np.dtype("u1"),
-    "f8_e8m0": np.dtype("u1"),
-    "i8": np.dtype("i1"),
-    "u8": np.dtype("u1"),
-    "i32": np.dtype("<i4"),
-    "i64": np.dtype("<i8"),
+_CARRIERS: Dict[str, str] = {
+    "f32": "<f4",
+    "f16": "<f2",
+    "bf16": "<u2",
+    "f8_e4m3": "u1",
+    "f8_e8m0": "u1",
+    "i8": "i1",
+    "u8": "u1",
+    "i32": "<i4",
+    "i64": "<i8",
 }
 
 # Torch's types that numpy does not know, and the type to view them as.
@@ -90,8 +93,16 @@ def dtype_number(name: str, what: str) -> int:
     return number
 
 
-def as_tokens(tokens: Tokens) -> npt.NDArray[np.int32]:
-    """Token ids as int32, without a copy where they are already."""
+def as_tokens(tokens: Tokens) -> Union[Buffer, npt.NDArray[np.int32]]:
+    """Token ids as int32, without a copy where they are already. Plain ints need no numpy."""
+    if isinstance(tokens, (list, tuple, range)) and set(map(type, tokens)) <= {int}:
+        try:
+            return packed("i", tokens)
+        except OverflowError:
+            low, high = min(tokens), max(tokens)
+            raise InvalidArgument(f"token {low if low < -(2**31) else high} does not fit into 32 bits") from None
+    import numpy as np
+
     array = np.asarray(tokens)
     if array.ndim != 1:
         raise InvalidArgument(f"tokens have shape {array.shape}; expected one dimension")
@@ -121,6 +132,8 @@ def _from_torch(value: Any) -> Tuple[npt.NDArray[Any], str]:
 
 
 def _array_and_dtype(name: str, value: Any) -> Tuple[npt.NDArray[Any], str]:
+    import numpy as np
+
     if isinstance(value, tuple):
         if len(value) != 2 or not isinstance(value[1], str):
             raise InvalidArgument(f"tensor {name!r}: expected an array, or a pair of an array and the name of its type")
@@ -135,17 +148,19 @@ def _array_and_dtype(name: str, value: Any) -> Tuple[npt.NDArray[Any], str]:
 
 
 def _as_tensor(name: str, value: Any) -> RawTensor:
+    import numpy as np
+
     if not isinstance(name, str):
         raise TypeError(f"names of tensors are strings, not {type(name).__name__}")
     array, dtype = _array_and_dtype(name, value)
     lower = dtype.lower()
     known = _ALIASES.get(lower, lower)
-    carrier = _CARRIERS.get(known)
-    if carrier is None:
+    if known not in _CARRIERS:
         raise Unsupported(
             f"tensor {name!r} is of type {dtype}; expected one of {', '.join(_CARRIERS)} (float64 is not converted "
             "silently: use .astype('float32'))"
         )
+    carrier: np.dtype[Any] = np.dtype(_CARRIERS[known])
     if array.dtype.itemsize != carrier.itemsize:
         raise InvalidArgument(
             f"tensor {name!r}: an array of {array.dtype} cannot hold {known}; expected elements of "

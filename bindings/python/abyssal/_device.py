@@ -7,6 +7,7 @@ from typing import Any, List, Optional, Type
 
 from . import _abyssal
 from ._check import no_pickle, unsigned
+from ._errors import StateError
 from ._info import BackendInfo, DeviceInfo
 
 __all__ = ["Device", "backends"]
@@ -65,7 +66,10 @@ class Device:
     def __repr__(self) -> str:
         if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Device, closed>"
-        info = self.info
+        try:
+            info = self.info
+        except StateError:
+            return "<abyssal.Device of another process>"
         return f"<abyssal.Device {info.backend}: {info.name}>"
 
     def __reduce__(self) -> Any:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import json
 import os
 from types import TracebackType
-from typing import Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional, Type, Union, overload
-
-import numpy as np
-import numpy.typing as npt
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Type,
+    Union,
+    overload,
+)
 
 from . import _abyssal
 from ._arrays import DTYPE_NAMES, Tensors, Tokens, as_tensors, as_tokens, dtype_number
 from ._check import choice, no_pickle, unsigned, utf8
 from ._device import Device
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, StateError
 from ._info import ModelInfo, ModelPlan, ProfilePart
-from ._reply import Reply, Stream, start
+from ._reply import Reply, Stream, generation_options, shared_prefix
 from ._sequence import Sequence
+from ._worker import Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["Model", "Progress"]
 
@@ -90,6 +106,18 @@ def _json(value: Any, what: str) -> bytes:
         raise InvalidArgument(f"{what} cannot be written as JSON: {error}") from error
 
 
+def _chat_text(
+    messages: Messages, tools: Optional[Any], chat_template: Optional[str], variables: Optional[Mapping[str, Any]]
+) -> Tuple[bytes, Optional[bytes], Optional[bytes], Optional[bytes]]:
+    """What render_chat of the C API takes first: messages, tools, variables, template."""
+    return (
+        _json(messages if isinstance(messages, str) else [dict(message) for message in messages], "messages"),
+        None if tools is None else _json(tools, "tools"),
+        _json(dict(variables), "variables") if variables else None,
+        None if chat_template is None else utf8(chat_template),
+    )
+
+
 class Model:
     """A checkpoint, its weights prepared on a device, and the cache that its sequences share.
 
@@ -100,6 +128,7 @@ class Model:
     """
 
     _raw: _abyssal.Model
+    _worker: Worker
 
     def __init__(
         self,
@@ -137,6 +166,7 @@ class Model:
             packed_cache_check,
         )
         self._raw = _abyssal.open_model(os.fsencode(path), options)
+        self._worker = Worker()
 
     @classmethod
     def open(
@@ -299,6 +329,7 @@ class Model:
         text = config if isinstance(config, str) else dict(config)
         model = cls.__new__(cls)
         model._raw = _abyssal.open_tensors(_json(text, "config"), as_tensors(tensors), options)
+        model._worker = Worker()
         return model
 
     def update(self, tensors: Tensors) -> None:
@@ -345,8 +376,10 @@ class Model:
         plain: treat markers of special tokens as ordinary text (for text from strangers).
         Raises EncodingError (invalid UTF-8, with its position), StateError (no tokenizer).
         """
+        import numpy as np
+
         flags = (_ADD_BOS if add_bos else 0) | (_PLAIN if plain else 0)
-        return self._raw.tokenize(utf8(text), flags)
+        return np.asarray(self._raw.tokenize(utf8(text), flags))
 
     def detokenize(self, tokens: Tokens, skip_special: bool = False) -> bytes:
         """The exact bytes of tokens, [n] integers. A token may hold part of a UTF-8 character.
@@ -378,17 +411,12 @@ class Model:
         The text holds the BOS marker where the template writes it: tokenize it without add_bos.
         Raises TemplateError (with the template's message), StateError (no template).
         """
-        return self._raw.render_chat(
-            _json(messages if isinstance(messages, str) else [dict(message) for message in messages], "messages"),
-            None if tools is None else _json(tools, "tools"),
-            _json(variables, "variables") if variables else None,
-            None if chat_template is None else utf8(chat_template),
-            bool(add_generation_prompt),
-        ).decode("utf-8")
+        given = _chat_text(messages, tools, chat_template, variables)
+        return self._raw.render_chat(*given, bool(add_generation_prompt)).decode("utf-8")
 
     def sequence(self) -> Sequence:
         """An empty sequence of this model."""
-        return Sequence._wrap(_abyssal.Sequence(self._raw))
+        return Sequence._wrap(_abyssal.Sequence(self._raw), self._worker)
 
     @overload
     def generate(
@@ -455,15 +483,12 @@ class Model:
         stop_tokens: further tokens that end the reply.
         plain: False tells the reasoning between <think> and </think> from the content.
         chunk: prompt tokens of one step; 0: 512.
-        stream: return a Stream of events instead of the finished Reply. Ctrl-C and Stream.cancel() interrupt both.
+        stream: return a Stream of events, for `for` or `async for`, instead of the finished Reply. A text is tokenized
+            with the Stream's first step. Ctrl-C interrupts both.
 
         Raises InvalidArgument, ContextFull, EncodingError, StateError (text without a tokenizer).
         """
-        tokens = self.tokenize(prompt, add_bos=True) if isinstance(prompt, str) else as_tokens(prompt)
-        sequence = self.sequence()
-        started = start(
-            sequence._raw,
-            tokens,
+        options = generation_options(
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
@@ -474,8 +499,16 @@ class Model:
             stop_tokens=stop_tokens,
             plain=plain,
             chunk=chunk,
-            on_end=sequence.close,
         )
+        raw, sequence = self._raw.share(), self.sequence()  # a stream goes on when the model is closed
+
+        def begin() -> _abyssal.Generation:
+            tokens = raw.tokenize(utf8(prompt), _ADD_BOS) if isinstance(prompt, str) else as_tokens(prompt)
+            return _abyssal.Generation(sequence._raw, tokens, options)
+
+        started = Stream(begin, self._worker, sequence.close)
+        if not isinstance(prompt, str):
+            started._begun()  # takes its copy of the tokens, which the caller may change later
         return started if stream else started.reply()
 
     @overload
@@ -548,20 +581,8 @@ class Model:
         in text_kind what their text is.
         Raises TemplateError, StateError (no tokenizer or no chat template), ContextFull, InvalidArgument.
         """
-        text = self.render_chat(messages, tools, True, chat_template, **dict(variables or {}))
-        tokens = self.tokenize(text)
-        owned = sequence is None
-        target = self.sequence() if sequence is None else sequence
-        if not owned:
-            known = target.tokens
-            most = min(len(known), len(tokens) - 1)  # the last one is evaluated for its logits
-            differs = np.flatnonzero(known[:most] != tokens[:most])
-            shared = int(differs[0]) if differs.size else most
-            target.truncate(shared)
-            tokens = tokens[shared:]
-        started = start(
-            target._raw,
-            tokens,
+        text = _chat_text(messages, tools, chat_template, variables)
+        options = generation_options(
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
@@ -572,8 +593,18 @@ class Model:
             stop_tokens=stop_tokens,
             plain=False,
             chunk=chunk,
-            on_end=target.close if owned else None,
         )
+        raw, target = self._raw.share(), self.sequence() if sequence is None else sequence
+
+        def begin() -> _abyssal.Generation:
+            tokens = raw.tokenize(raw.render_chat(*text, True), 0)
+            shared = 0
+            if sequence is not None:
+                shared = shared_prefix(sequence._raw.tokens(), tokens)
+                sequence.truncate(shared)
+            return _abyssal.Generation(target._raw, memoryview(tokens)[shared:], options)
+
+        started = Stream(begin, self._worker, target.close if sequence is None else None)
         return started if stream else started.reply()
 
     @property
@@ -600,7 +631,10 @@ class Model:
     def __repr__(self) -> str:
         if not hasattr(self, "_raw") or self.closed:
             return "<abyssal.Model, closed>"
-        info: Dict[str, Any] = self._raw.info()
+        try:
+            info: Dict[str, Any] = self._raw.info()
+        except StateError:
+            return "<abyssal.Model of another process>"
         size = f"{info['parameters'] / 1e9:.3g} G parameters"
         return f"<abyssal.Model {info['architecture']}, {info['layers']} layers, {size}>"
 

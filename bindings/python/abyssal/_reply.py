@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Callable, Iterator, List, NamedTuple, Optional, Type
+from typing import Any, AsyncIterator, Callable, Generator, Iterator, List, NamedTuple, Optional, Type
 
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
-from ._check import unsigned
-from ._errors import InvalidArgument
+from ._check import no_pickle, unsigned
+from ._errors import InvalidArgument, StateError
+from ._worker import Worker
 
 __all__ = ["Event", "Reply", "Stream", "Usage"]
 
@@ -49,6 +50,17 @@ class Reply:
         """Reasoning and content together."""
         return self.reasoning + self.content
 
+    def _add(self, event: "Event") -> None:
+        if event.text_kind == "reasoning":
+            self.reasoning += event.text
+        else:
+            self.content += event.text
+        if event.kind == "token":
+            self.tokens.append(event.token)
+        elif event.kind == "end":
+            self.finish_reason = event.finish_reason or ""
+            self.usage = event.usage
+
 
 class Event(NamedTuple):
     """One step of a reply."""
@@ -82,26 +94,54 @@ def _name(names: "tuple[Optional[str], ...]", number: int) -> Optional[str]:
 
 
 class Stream:
-    """A reply while it is written: an iterator of events, ended by one of kind "end".
+    """A reply while it is written: an iterator of events, ended by one of kind "end". For `for`, and for `async for`.
+
+    With `for`, each event is computed in the calling thread, without the GIL. With `async for`, it is computed on a
+    thread of the model's own, and the event loop runs on; replies of one model take turns. Cancelling the task cancels
+    the reply: CancelledError goes on when the running step has ended, within a moment, and the sequence is free then.
+    `await stream` gathers the events into a Reply, as reply() does.
+
+    Messages and text are rendered and tokenized with the first step, so that this does not block an event loop either:
+    errors in them are raised there.
 
     Leaving the loop early and calling close(), or dropping the stream, ends the reply; the sequence keeps what was
-    evaluated. cancel() may be called from any thread; one thread iterates.
+    evaluated. cancel() may be called from any thread; one thread, or one task, iterates.
     """
 
-    def __init__(self, raw: _abyssal.Generation, on_end: Optional[Callable[[], None]] = None) -> None:
-        self._raw = raw
-        self._ended = False
+    def __init__(
+        self,
+        begin: Callable[[], _abyssal.Generation],
+        worker: Worker,
+        on_end: Optional[Callable[[], None]] = None,
+    ) -> None:
+        self._begin: Optional[Callable[[], _abyssal.Generation]] = begin
+        self._worker = worker
         self._on_end = on_end
+        self._raw: Optional[_abyssal.Generation] = None
+        self._ended = False
+        self._cancelled = False
 
-    def __iter__(self) -> Iterator[Event]:
-        return self
+    def _begun(self) -> _abyssal.Generation:
+        raw, begin = self._raw, self._begin
+        if raw is not None:
+            return raw
+        if begin is None:
+            raise StateError("the reply is closed")
+        self._raw = raw = begin()
+        self._begin = None  # it holds the text and the model
+        if self._cancelled or self._ended:  # while it began, by another thread
+            raw.cancel()
+        return raw
 
-    def __next__(self) -> Event:
+    def _step(self) -> Optional[Event]:
+        """The next event, or None after the last: StopIteration cannot pass through a future."""
         if self._ended:
-            raise StopIteration
+            return None
         try:
-            kind, text, text_kind, token, finish, done, total, completion, reasoning = self._raw.step()
+            kind, text, text_kind, token, finish, done, total, completion, reasoning = self._begun().step()
         except Exception:
+            if self._ended:  # closed by another thread meanwhile
+                return None
             raise  # the reply is as before the step, which may be tried again
         except BaseException:
             self.close()  # Ctrl-C and its like
@@ -121,19 +161,52 @@ class Stream:
             self.close()
         return event
 
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        event = self._step()
+        if event is None:
+            raise StopIteration
+        return event
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        try:
+            event = await self._worker.run(self._step, self.cancel)
+        except Exception:
+            raise
+        except BaseException:
+            self.close()  # the task was cancelled
+            raise
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
     def cancel(self) -> None:
         """Ends the reply at the next step, with finish_reason "cancelled"; interrupts a running one. Any thread."""
-        if not self._ended:
-            self._raw.cancel()
+        self._cancelled = True
+        raw = self._raw
+        if raw is not None and not self._ended:
+            raw.cancel()
 
     def close(self) -> None:
         """Ends the iteration and lets go of the sequence. May be called more than once."""
         self._ended = True
-        self._raw.cancel()
-        self._raw.close()
+        self._begin = None
+        raw = self._raw
+        if raw is not None:
+            raw.cancel()
+            raw.close()
         on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end()
+
+    async def aclose(self) -> None:
+        """As close(), for contextlib.aclosing and its like. Does not wait: closing takes no time."""
+        self.close()
 
     def __enter__(self) -> "Stream":
         return self
@@ -146,32 +219,48 @@ class Stream:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> "Stream":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
     def __del__(self) -> None:
         if not getattr(self, "_ended", True):
             self.close()
+
+    def __reduce__(self) -> Any:
+        return no_pickle(self)
 
     def reply(self) -> Reply:
         """Runs to the end and gathers what is still to come into a Reply."""
         reply = Reply()
         try:
             for event in self:
-                if event.text_kind == "reasoning":
-                    reply.reasoning += event.text
-                else:
-                    reply.content += event.text
-                if event.kind == "token":
-                    reply.tokens.append(event.token)
-                elif event.kind == "end":
-                    reply.finish_reason = event.finish_reason or ""
-                    reply.usage = event.usage
+                reply._add(event)
         finally:
             self.close()
         return reply
 
+    async def _async_reply(self) -> Reply:
+        reply = Reply()
+        try:
+            async for event in self:
+                reply._add(event)
+        finally:
+            self.close()
+        return reply
 
-def start(
-    sequence: _abyssal.Sequence,
-    prompt: Tokens,
+    def __await__(self) -> Generator[Any, None, Reply]:
+        return self._async_reply().__await__()
+
+
+def generation_options(
     *,
     max_tokens: Optional[int],
     temperature: Optional[float],
@@ -183,27 +272,28 @@ def start(
     stop_tokens: Tokens,
     plain: bool,
     chunk: int,
-    on_end: Optional[Callable[[], None]] = None,
-) -> Stream:
-    """Starts a reply on a sequence; None stands for the checkpoint's own sampling, or for no limit."""
+) -> _abyssal.GenerationOptions:
+    """The options of a reply; None stands for the checkpoint's own sampling, or for no limit."""
     if max_tokens is not None and max_tokens == 0:
         raise InvalidArgument("max_tokens is 0; expected at least 1, or None for no limit")
     if temperature is not None and temperature < 0:
         raise InvalidArgument(f"temperature is {temperature}; expected 0 (greedy) or more")
-    raw = _abyssal.Generation(
-        sequence,
-        as_tokens(prompt),
-        _abyssal.GenerationOptions(
-            max_tokens=unsigned(max_tokens or 0, 64, "max_tokens"),
-            temperature=-1.0 if temperature is None else float(temperature),
-            top_p=0.0 if top_p is None else float(top_p),
-            top_k=0 if top_k is None else unsigned(top_k, 32, "top_k"),
-            min_p=0.0 if min_p is None else float(min_p),
-            seed=unsigned(seed, 64, "seed"),
-            ignore_eos=bool(ignore_eos),
-            stop_tokens=as_tokens(stop_tokens),
-            plain=bool(plain),
-            chunk=unsigned(chunk, 32, "chunk"),
-        ),
+    return _abyssal.GenerationOptions(
+        max_tokens=unsigned(max_tokens or 0, 64, "max_tokens"),
+        temperature=-1.0 if temperature is None else float(temperature),
+        top_p=0.0 if top_p is None else float(top_p),
+        top_k=0 if top_k is None else unsigned(top_k, 32, "top_k"),
+        min_p=0.0 if min_p is None else float(min_p),
+        seed=unsigned(seed, 64, "seed"),
+        ignore_eos=bool(ignore_eos),
+        stop_tokens=as_tokens(stop_tokens),
+        plain=bool(plain),
+        chunk=unsigned(chunk, 32, "chunk"),
     )
-    return Stream(raw, on_end)
+
+
+def shared_prefix(known: _abyssal.Ints, wanted: _abyssal.Ints) -> int:
+    """How many tokens from the start need not be evaluated again. The last one wanted does: for its logits."""
+    have, want = memoryview(known), memoryview(wanted)
+    most = min(len(have), len(want) - 1)
+    return next((i for i in range(most) if have[i] != want[i]), most)

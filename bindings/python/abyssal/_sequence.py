@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, List, Optional, Type
+from typing import TYPE_CHECKING, Any, List, Optional, Type
 from typing import Sequence as Many
-
-import numpy as np
-import numpy.typing as npt
 
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
 from ._check import no_pickle, unsigned
 from ._errors import InvalidArgument
-from ._reply import Stream, start
+from ._reply import Stream, generation_options
+from ._worker import Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["OUTPUTS", "Sequence", "eval_batch"]
 
@@ -56,12 +58,14 @@ class Sequence:
         raise TypeError("sequences are made by Model.sequence()")
 
     @classmethod
-    def _wrap(cls, raw: _abyssal.Sequence) -> "Sequence":
+    def _wrap(cls, raw: _abyssal.Sequence, worker: Worker) -> "Sequence":
         sequence = cls.__new__(cls)
         sequence._raw = raw
+        sequence._worker = worker
         return sequence
 
     _raw: _abyssal.Sequence
+    _worker: Worker
 
     def eval(
         self,
@@ -145,7 +149,9 @@ class Sequence:
     @property
     def tokens(self) -> npt.NDArray[np.int32]:
         """The tokens evaluated so far, int32 [length]: a new array."""
-        return self._raw.tokens()
+        import numpy as np
+
+        return np.asarray(self._raw.tokens())
 
     def truncate(self, length: int) -> None:
         """Forgets all tokens from position length on, and the results of the last evaluation.
@@ -155,7 +161,7 @@ class Sequence:
     def fork(self) -> "Sequence":
         """A second sequence with the same tokens. Its cache is shared until one of the two writes (copy on write);
         results are not carried over."""
-        return Sequence._wrap(self._raw.fork())
+        return Sequence._wrap(self._raw.fork(), self._worker)
 
     def cancel(self) -> None:
         """Makes a running evaluation raise Cancelled soon, in its own thread. May be called from any thread."""
@@ -180,11 +186,10 @@ class Sequence:
 
         tokens: [n] integers; n may be 0 if the sequence has logits of its last token.
         plain: False tells the reasoning between <think> and </think> from the content.
-        Returns a Stream of events; Stream.reply() gathers them. The sequence must not be used otherwise meanwhile.
+        Returns a Stream of events, for `for` or `async for`; Stream.reply() gathers them. The sequence must not be used
+        otherwise meanwhile.
         """
-        return start(
-            self._raw,
-            tokens,
+        options = generation_options(
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
@@ -196,6 +201,9 @@ class Sequence:
             plain=plain,
             chunk=chunk,
         )
+        stream = Stream(lambda: _abyssal.Generation(self._raw, as_tokens(tokens), options), self._worker)
+        stream._begun()  # takes its copy of the tokens
+        return stream
 
     @property
     def closed(self) -> bool:

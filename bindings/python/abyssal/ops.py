@@ -7,16 +7,17 @@ host memory; others are copied. Results are new arrays. Each call has finished w
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, List, Optional, Sequence, Tuple, Type
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Type
 
 from . import _abyssal
 from ._arrays import as_tensors, dtype_number
 from ._check import no_pickle, unsigned
 from ._device import Device
 from ._errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = ["Experts", "Mla", "moe_route"]
 
@@ -25,12 +26,16 @@ _TOPK_METHODS = {"greedy": 0, "group_limited_greedy": 1, "noaux_tc": 2}
 
 
 def _f32(value: Any, name: str, *shape: Optional[int]) -> npt.NDArray[np.float32]:
+    import numpy as np
+
     array = np.ascontiguousarray(value, dtype=np.float32)
     _check_shape(array, name, shape)
     return array
 
 
 def _i32(value: Any, name: str, *shape: Optional[int]) -> npt.NDArray[np.int32]:
+    import numpy as np
+
     array = np.asarray(value)
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"{name} is of type {array.dtype}; expected integers")

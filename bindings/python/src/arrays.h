@@ -1,4 +1,4 @@
-// numpy arrays from and to memory of C++.
+// Arrays from and to memory of C++: numpy's, and token ids, which need no numpy.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -18,6 +18,21 @@ using FloatArray = pybind11::array_t<float, pybind11::array::c_style>;
 inline std::vector<std::int32_t> to_vector(const IntArray &array) {
   return std::vector<std::int32_t>(array.data(), array.data() + array.size());
 }
+
+// Token ids of the caller: one dimension of 32-bit integers without gaps, in whatever has the buffer protocol.
+inline std::vector<std::int32_t> to_vector(const pybind11::buffer &buffer) {
+  const pybind11::buffer_info info = buffer.request();
+  if (info.ndim != 1 || !info.item_type_is_equivalent_to<std::int32_t>() ||
+      (info.size > 1 && info.strides.at(0) != sizeof(std::int32_t)))
+    throw pybind11::type_error("tokens are not one dimension of 32-bit integers without gaps");
+  const auto *data = static_cast<const std::int32_t *>(info.ptr);
+  return std::vector<std::int32_t>(data, data + info.size);
+}
+
+// Token ids of the library, with the buffer protocol: programs that only read and write text need no numpy.
+struct Ints {
+  std::vector<std::int32_t> values;
+};
 
 // An array that takes over the vector.
 template <typename Element>

@@ -15,6 +15,7 @@ public:
 class ModelHandle : public Handle<ModelState> {
 public:
   explicit ModelHandle(model opened) : Handle(make_state<ModelState>(std::move(opened)), "model") {}
+  explicit ModelHandle(std::shared_ptr<ModelState> state) : Handle(std::move(state), "model") {}
 };
 
 class SequenceHandle : public Handle<SequenceState> {
@@ -30,6 +31,7 @@ template <typename Class> void bind_close(pybind11::class_<Class> &type) {
 }
 
 void bind_device(pybind11::module_ &module);
+void bind_ints(pybind11::module_ &module);
 void bind_model(pybind11::module_ &module);
 void bind_text(pybind11::class_<ModelHandle> &model);
 void bind_sequence(pybind11::module_ &module);

@@ -31,7 +31,7 @@ public:
 
 std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float temperature, float top_p,
                                                 std::uint32_t top_k, float min_p, std::uint64_t seed, bool ignore_eos,
-                                                const IntArray &stop_tokens, bool plain, std::uint32_t chunk) {
+                                                const py::buffer &stop_tokens, bool plain, std::uint32_t chunk) {
   auto options = std::make_unique<GenerationOptions>();
   options->stop_tokens = to_vector(stop_tokens);
   aby_generation_options &raw = options->raw;
@@ -49,7 +49,7 @@ std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float 
   return options;
 }
 
-std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const IntArray &prompt,
+std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const py::buffer &prompt,
                                          const GenerationOptions &options) {
   auto on = sequence.get();
   const std::vector<std::int32_t> tokens = to_vector(prompt);

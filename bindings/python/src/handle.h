@@ -43,22 +43,30 @@ public:
 
   // The same, or null when there is nothing left to do: closed, or forked.
   std::shared_ptr<State> get_if_alive() const {
-    const std::lock_guard lock(mutex_);
-    return getpid() == process_ ? state_ : nullptr;
+    const auto lock = enter();
+    return lock.owns_lock() ? state_ : nullptr;
   }
 
   bool closed() const {
-    const std::lock_guard lock(mutex_);
+    const auto lock = enter();
     return !state_;
   }
 
   void close() {
     std::shared_ptr<State> last; // released after the lock
-    const std::lock_guard lock(mutex_);
+    const auto lock = enter();
     last.swap(state_);
   }
 
 private:
+  // Not locked in a forked process: a thread that is missing there may have held the mutex.
+  std::unique_lock<std::mutex> enter() const {
+    std::unique_lock lock(mutex_, std::defer_lock);
+    if (getpid() == process_)
+      lock.lock();
+    return lock;
+  }
+
   mutable std::mutex mutex_;
   std::shared_ptr<State> state_;
   const char *name_;

@@ -261,6 +261,8 @@ py::list profile_parts(const ModelHandle &handle) {
 
 std::vector<std::int32_t> eos_tokens(const ModelHandle &handle) { return handle.get()->object.eos_tokens(); }
 
+std::unique_ptr<ModelHandle> share(const ModelHandle &handle) { return std::make_unique<ModelHandle>(handle.get()); }
+
 std::unique_ptr<DeviceHandle> model_device(const ModelHandle &handle) {
   return std::make_unique<DeviceHandle>(handle.get()->object.device());
 }
@@ -277,6 +279,7 @@ void bind_model(py::module_ &module) {
   type.def("update", &update, py::arg("tensors"), "Replaces weights by name.");
   type.def("info", &model_info, "What it is.");
   type.def("eos_tokens", &eos_tokens, "The tokens that end a reply.");
+  type.def("share", &share, "A second reference, which close() of this one leaves alone.");
   type.def("device", &model_device, "The device it runs on.");
   type.def("profile", &profile, py::arg("on"), "Starts measuring evaluations, or stops.");
   type.def("profile_parts", &profile_parts, "What was measured.");

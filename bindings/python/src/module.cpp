@@ -10,6 +10,7 @@ PYBIND11_MODULE(_abyssal, module, py::mod_gil_not_used()) {
   register_exceptions();
   module.def("version", &abyssal::version, "Version of the library that is loaded.");
   bind_device(module);
+  bind_ints(module);
   bind_model(module);
   bind_sequence(module);
   bind_generation(module);

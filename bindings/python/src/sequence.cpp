@@ -127,14 +127,14 @@ std::unique_ptr<SequenceHandle> fork(const SequenceHandle &handle) {
   return std::make_unique<SequenceHandle>(make_state<SequenceState>(state->model, state->object.fork()));
 }
 
-void eval(const SequenceHandle &handle, const IntArray &given, const aby_eval_options &options) {
+void eval(const SequenceHandle &handle, const py::buffer &given, const aby_eval_options &options) {
   const auto state = handle.get();
   const std::vector<std::int32_t> tokens = to_vector(given);
   const auto lock = state->enter_to_change();
   run_interruptible([&] { state->object.eval(tokens, options); }, [&] { state->object.cancel(); });
 }
 
-void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::vector<IntArray> &given,
+void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::vector<py::buffer> &given,
                 const aby_eval_options &options) {
   std::vector<std::shared_ptr<SequenceState>> states;
   std::vector<std::unique_lock<std::mutex>> locks;
@@ -149,8 +149,8 @@ void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::v
       locks.push_back(states.back()->enter_to_change());
     sequences.push_back(states.back()->object);
   }
-  for (const IntArray &array : given)
-    tokens.push_back(to_vector(array));
+  for (const py::buffer &buffer : given)
+    tokens.push_back(to_vector(buffer));
   run_interruptible([&] { abyssal::eval_batch(sequences, tokens, options); },
                     [&] {
                       for (sequence &one : sequences)
@@ -160,7 +160,7 @@ void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::v
 
 std::size_t length(const SequenceHandle &handle) { return handle.get()->object.length(); }
 
-IntArray tokens(const SequenceHandle &handle) { return to_array(handle.get()->object.tokens()); }
+Ints tokens(const SequenceHandle &handle) { return Ints{handle.get()->object.tokens()}; }
 
 void truncate(const SequenceHandle &handle, std::size_t to) {
   const auto state = handle.get();

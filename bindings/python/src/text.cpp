@@ -13,15 +13,13 @@ namespace abyssal::python {
 
 namespace {
 
-IntArray tokenize(const ModelHandle &handle, const std::string &text, std::uint32_t flags) {
+Ints tokenize(const ModelHandle &handle, const std::string &text, std::uint32_t flags) {
   const auto state = handle.get();
-  return to_array([&] {
-    const py::gil_scoped_release no_gil;
-    return state->object.tokenize(text, flags);
-  }());
+  const py::gil_scoped_release no_gil;
+  return Ints{state->object.tokenize(text, flags)};
 }
 
-py::bytes detokenize(const ModelHandle &handle, const IntArray &tokens, std::uint32_t flags) {
+py::bytes detokenize(const ModelHandle &handle, const py::buffer &tokens, std::uint32_t flags) {
   const auto state = handle.get();
   const std::vector<std::int32_t> ids = to_vector(tokens);
   return py::bytes([&] {
@@ -55,6 +53,12 @@ py::bytes render_chat(const ModelHandle &handle, const std::string &messages, co
 }
 
 } // namespace
+
+void bind_ints(py::module_ &module) {
+  py::class_<Ints>(module, "Ints", py::buffer_protocol(), "Token ids.").def_buffer([](Ints &ints) {
+    return py::buffer_info(ints.values.data(), static_cast<py::ssize_t>(ints.values.size()));
+  });
+}
 
 void bind_text(py::class_<ModelHandle> &model) {
   model.def("tokenize", &tokenize, py::arg("text"), py::arg("flags"), "Token ids of a text.");
