@@ -1,9 +1,8 @@
 """Prints the licences of what is bundled with a binary package of Abyssal: oneDNN, the Rust crates of the text library,
-header-only C++ libraries, and files that are given. Each text once, under the names of all that share it. The variable
-CARGO names the program if it is not on the path.
+header-only C++ libraries, and files that are given. Each text once, under the names of all that share it.
 
 Usage: licences.py [NAME=FILE...]     A header is taken for the comment that it begins with. A file that is given stands for
-                                      those that would be looked for under its name. CARGO in the environment: the program
+                                      those that would be looked for under its name. The variable CARGO names cargo.
 """
 
 from __future__ import annotations

@@ -42,4 +42,3 @@ install(
     endif()
   endforeach()"
   COMPONENT python)
-install(DIRECTORY ${library_stage}/share/doc/abyssal/ DESTINATION abyssal/licences COMPONENT python)

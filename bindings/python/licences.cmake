@@ -1,27 +1,13 @@
-# The licences of what is built into libabyssal and travels beside the module, for the package's folder of licences.
-# Collected when installing: by then cargo has fetched the crates.
-if(EXISTS ${ABYSSAL_PREBUILT}/CMakeCache.txt) # the oneDNN that this build links
-  load_cache(${ABYSSAL_PREBUILT} READ_WITH_PREFIX prebuilt_ dnnl_DIR)
-  set(dnnl_folder ${prebuilt_dnnl_DIR})
+# The licences of what travels beside the module, for the package's folder of licences: the text that libabyssal's own build
+# makes, and those of the libraries that are bundled afterwards.
+if(ABYSSAL_PREBUILT)
+  find_file(ABYSSAL_LICENCES LICENSES.txt PATHS ${ABYSSAL_PREBUILT} ${ABYSSAL_PREBUILT}/share/doc/abyssal REQUIRED
+            NO_DEFAULT_PATH NO_CACHE)
 else()
-  find_package(dnnl 3.2 CONFIG QUIET HINTS ${abyssal_root}/.venv ${ABYSSAL_DNNL_ROOT})
-  set(dnnl_folder ${dnnl_DIR})
+  set(ABYSSAL_LICENCES ${library_stage}/share/doc/abyssal/LICENSES.txt) # made with the library, before anything is installed
 endif()
-file(GLOB licence_files ${dnnl_folder}/../../../share/doc/onednn/LICENSE
-     ${dnnl_folder}/../../../share/doc/onednn/THIRD-PARTY-PROGRAMS)
-list(TRANSFORM licence_files PREPEND oneDNN=)
-list(APPEND licence_files ${ABYSSAL_BUNDLES})
-if(ABYSSAL_BUNDLES AND NOT licence_files MATCHES oneDNN=)
-  message(FATAL_ERROR "There is no licence of oneDNN near ${dnnl_folder}: add it to ABYSSAL_BUNDLES as oneDNN=FILE.")
-endif()
-list(TRANSFORM licence_files REPLACE "(.+)" "\"\\1\"")
-list(JOIN licence_files " " licence_arguments)
-find_program(ABYSSAL_CARGO cargo HINTS $ENV{CARGO_HOME}/bin $ENV{HOME}/.cargo/bin REQUIRED)
-set(licences ${CMAKE_CURRENT_BINARY_DIR}/LICENSES.txt)
-install(
-  CODE "
-  set(ENV{CARGO} \"${ABYSSAL_CARGO}\")
-  execute_process(COMMAND \"${Python_EXECUTABLE}\" \"${abyssal_root}/cmake/licences.py\" ${licence_arguments}
-                  OUTPUT_FILE \"${licences}\" COMMAND_ERROR_IS_FATAL ANY)"
-  COMPONENT python)
-install(FILES ${licences} DESTINATION ${SKBUILD_METADATA_DIR}/licenses COMPONENT python)
+install(FILES ${ABYSSAL_LICENCES} DESTINATION ${SKBUILD_METADATA_DIR}/licenses COMPONENT python)
+foreach(bundle IN LISTS ABYSSAL_BUNDLES)
+  string(REGEX MATCH "^([^=]+)=(.+)$" whole ${bundle})
+  install(FILES ${CMAKE_MATCH_2} DESTINATION ${SKBUILD_METADATA_DIR}/licenses RENAME LICENSE.${CMAKE_MATCH_1} COMPONENT python)
+endforeach()

@@ -54,9 +54,10 @@ def check_licences() -> None:
         assert any(file.startswith(name) for file in files), (name, sorted(files))
     assert "Apache License" in files["LICENSE"].read_text()
     licences = files["LICENSES.txt"].read_text()
-    for title in ("oneDNN", "libgomp", "JSON for Modern C++", "tokenizers 0.", "minijinja 2."):
+    for title in ("oneDNN", "xxHash", "JSON for Modern C++", "tokenizers 0.", "minijinja 2."):
         assert title in licences, title
     assert "(the package holds no text)" not in licences
+    assert "GCC RUNTIME LIBRARY EXCEPTION" in files["LICENSE.libgomp"].read_text().upper()
 
 
 def main(path: str, numpy: str) -> None:
