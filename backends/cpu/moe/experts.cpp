@@ -167,8 +167,13 @@ private:
     return tasks;
   }
 
-  // Gate and up of a slice, and silu(gate) * up in the place of gate. With a packed down the slice is one unit of its
-  // operand, which is quantised here.
+  // Where down's operand of a segment lies as bf16, in the place of up: [count, inter].
+  std::uint16_t *bf16_middle(const Segment &s) const {
+    return reinterpret_cast<std::uint16_t *>(scratch_.up + s.middle);
+  }
+
+  // Gate and up of a slice, and silu(gate) * up in the place of gate, or in the form that down takes: with a packed
+  // down the slice is one unit of its operand, which is quantised here; bf16 is rounded here.
   void gate_up() {
     const std::vector<Task> tasks = slices(
         [](const Segment &s) { return s.inter; },
@@ -178,12 +183,12 @@ private:
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
       const Segment &s = *t.segment;
-      const bool quantise = s.down->packed();
-      const std::int64_t ld = quantise ? kPackedUnit : s.inter;
+      const bool quantise = s.down->packed(), round = !quantise && takes_bf16(device_, *s.down, s.count);
+      const std::int64_t ld = quantise ? kPackedUnit : round ? t.count : s.inter;
       float *gate = scratch_.gate + s.middle + t.first, *up = scratch_.up + s.middle + t.first;
-      if (quantise) { // of no use to anybody else
-        gate = worker.middle.take<float>(2 * s.count * kPackedUnit);
-        up = gate + s.count * kPackedUnit;
+      if (quantise || round) { // of no use to anybody else
+        gate = worker.middle.take<float>(2 * s.count * ld);
+        up = gate + s.count * ld;
       }
       product(device_, worker, *s.gate, s.matrix, t.first, t.count, s.x, gate, ld);
       product(device_, worker, *s.up, s.matrix, t.first, t.count, s.x_up, up, ld);
@@ -191,11 +196,17 @@ private:
         device_.kernels().swiglu(gate + r * ld, up + r * ld, gate + r * ld, t.count);
         if (quantise)
           s.h.quant.quantise(r, gate + r * ld, t.count, t.first / kPackedUnit);
+        else if (round)
+          device_.kernels().f32_to_bf16(gate + r * ld, bf16_middle(s) + r * s.inter + t.first, t.count);
       }
     });
     for (Segment &s : segments_) {
       if (s.down->packed())
         continue;
+      if (takes_bf16(device_, *s.down, s.count)) {
+        s.h.bf16 = bf16_middle(s);
+        continue;
+      }
       const HostRows h{reinterpret_cast<std::byte *>(scratch_.gate + s.middle), ABY_DTYPE_F32, s.count, s.inter,
                        s.inter};
       s.h = make_operand(device_, h, *s.down, scratch_.up + s.middle);
