@@ -88,6 +88,11 @@ private:
     }
   }
 
+  // Whether a segment reads the x of the first one: of a single row, all experts take the same.
+  bool reads_first(const Segment &s) const {
+    return rows_ == 1 && &s != &segments_.front() && share_operand(*segments_.front().gate, *s.gate);
+  }
+
   // Where each segment's operands lie. Quantised ones have memory of their own, in one piece.
   void make_operands() {
     std::int64_t bytes = 0;
@@ -98,14 +103,15 @@ private:
     };
     std::vector<std::int64_t> places;
     for (const Segment &s : segments_) {
-      places.push_back(reserve(s, *s.gate));
+      places.push_back(reads_first(s) ? places.front() : reserve(s, *s.gate));
       places.push_back(share_operand(*s.gate, *s.up) ? places.back() : reserve(s, *s.up));
       places.push_back(reserve(s, *s.down));
     }
     auto *memory = device_.op_scratch().take<std::byte>(bytes);
     auto place = places.begin();
     for (Segment &s : segments_) {
-      s.x = operand(s, *s.gate, hidden_, memory + *place++, scratch_.x + s.begin * hidden_);
+      float *rows = scratch_.x + (reads_first(s) ? segments_.front() : s).begin * hidden_;
+      s.x = operand(s, *s.gate, hidden_, memory + *place++, rows);
       s.x_up = share_operand(*s.gate, *s.up) ? s.x : operand(s, *s.up, hidden_, memory + *place, nullptr);
       ++place;
       s.h = operand(s, *s.down, s.inter, memory + *place++, nullptr);
@@ -132,7 +138,8 @@ private:
     const auto take = [&](Worker &worker, const Task &t) {
       for (std::int64_t i = t.first; i < t.first + t.count; ++i) {
         const std::int64_t from = order_.source[static_cast<std::size_t>(t.segment->begin + i)];
-        gather_row(worker, *t.segment, *t.segment->gate, t.segment->x, from, i);
+        if (!reads_first(*t.segment))
+          gather_row(worker, *t.segment, *t.segment->gate, t.segment->x, from, i);
         if (!share_operand(*t.segment->gate, *t.segment->up))
           gather_row(worker, *t.segment, *t.segment->up, t.segment->x_up, from, i);
       }
