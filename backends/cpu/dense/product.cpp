@@ -1,10 +1,20 @@
 #include "backends/cpu/dense/product.h"
 
+#include "backends/cpu/dense/bf16_tiles.h"
+
 #include <algorithm>
 
 namespace abyssal::cpu {
 
 namespace {
+
+// Whether products of bf16 rows with a matrix are made of our own tiles. They widen fp8 without rounding it, keep a
+// row's bits whatever rows are beside it, and are as fast as oneDNN without AMX. Asked for once: asking traps where the
+// processor is a virtual one.
+bool takes_tiles(const MatrixView &w) {
+  static const bool here = detect_isa() >= Isa::kAvx512Bf16 && !__builtin_cpu_supports("amx-bf16");
+  return here && (w.dtype == ABY_DTYPE_BF16 || (w.dtype == ABY_DTYPE_F8_E4M3 && tiles_take_f8(w)));
+}
 
 // A block of W's rows in the operand's type: in place, or widened into the worker's scratch.
 // fp8 and f16 weights of a bf16 product are rounded to bf16 with their scale: as exact as its activations are.
@@ -90,6 +100,9 @@ std::int64_t block_rows(const CpuWeight &weight, std::int64_t x_rows) noexcept {
     return 64;
   if (x_rows <= kMostGemvRows)
     return 64;
+  if (weight.compute == ABY_DTYPE_BF16 && takes_tiles(weight.matrix()))
+    return weight.n >= 1024 ? kSumStride : kSumStride / 2; // narrow matrices still make some tasks
+
   constexpr std::int64_t kBlockElements = 128 * 1024; // half a megabyte of floats
   return std::clamp<std::int64_t>(kBlockElements / weight.k / 16 * 16, 16, 256);
 }
@@ -161,8 +174,11 @@ Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weig
     operand.f32 = reinterpret_cast<const float *>(x.data);
     operand.ld = x.stride;
   } else {
-    for (std::int64_t r = 0; r < x.rows; ++r)
-      convert_row(device.kernels(), x, r, rounded, bf16, memory, r);
+    constexpr std::int64_t kRowsPerTask = 16;
+    device.run((x.rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task, Worker &) {
+      for (std::int64_t r = task * kRowsPerTask; r < std::min(x.rows, (task + 1) * kRowsPerTask); ++r)
+        convert_row(device.kernels(), x, r, rounded, bf16, memory, r);
+    });
     operand.ld = x.cols;
     if (bf16)
       operand.bf16 = static_cast<const std::uint16_t *>(memory);
@@ -189,6 +205,10 @@ void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_
       const auto m = static_cast<int>(std::min<std::int64_t>(kGemvRows, x.rows - r));
       device.kernels().gemv(w, row0, count, x.f32 + r * x.ld, x.ld, m, out + r * ldo, ldo);
     }
+    return;
+  }
+  if (x.bf16 != nullptr && takes_tiles(w)) {
+    tile_product(w, row0, count, x.bf16, x.ld, x.rows, worker.tile.take<float>(tile_floats(x.rows)), out, ldo);
     return;
   }
   const Block block = weight_block(device, worker, w, row0, count, x.bf16 != nullptr);

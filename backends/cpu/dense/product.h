@@ -8,10 +8,10 @@
 
 namespace abyssal::cpu {
 
-// Up to this many rows W is streamed once per four rows by the gemv kernels; above, oneDNN multiplies tiles.
+// Up to this many rows W is streamed once per four rows by the gemv kernels; above, tiles are multiplied.
 constexpr std::int64_t kMostGemvRows = 8;
 
-// Rows of activations as the product wants them: float, bf16 bits for oneDNN's bf16 products, or quantised for packed
+// Rows of activations as the product wants them: float, bf16 bits for bf16 hardware, or quantised for packed
 // weights.
 struct Operand {
   const float *f32 = nullptr;

@@ -19,7 +19,9 @@ Isa hardware_isa() {
     return Isa::kAvx2;
   if (!__builtin_cpu_supports("avx512vnni"))
     return Isa::kAvx512;
-  return __builtin_cpu_supports("avx512bf16") ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;
+  // Every processor with bf16 products has VBMI too, but for one series, which counts as without both.
+  const bool bf16 = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vbmi");
+  return bf16 ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;
 }
 
 Isa asked_isa() {

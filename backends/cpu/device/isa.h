@@ -5,7 +5,7 @@
 
 namespace abyssal::cpu {
 
-// Each level includes those before it.
+// Each level includes those before it; the last one VBMI too.
 enum class Isa { kNone, kAvx2, kAvx512, kAvx512Vnni, kAvx512Bf16 };
 
 // The best level that the processor and the operating system offer, capped by the environment variable ABYSSAL_ISA

@@ -11,6 +11,8 @@ struct Vector {
   static constexpr std::int64_t kWidth = 16;
   __m512 v;
 
+  static constexpr short kHalfOfF8 = -0x4080; // sign, all of the exponent but its highest bit, three of the mantissa
+
   static Vector zero() { return {_mm512_setzero_ps()}; }
   static Vector all(float x) { return {_mm512_set1_ps(x)}; }
   static Vector load(const float *p) { return {_mm512_loadu_ps(p)}; }
@@ -25,11 +27,10 @@ struct Vector {
     return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p))))};
   }
   // e4m3 times 2^-8: its bits, moved into place, are a half with that much smaller an exponent; subnormals included.
+  // Widening the byte as a signed one leaves the sign above the exponent too, where the mask takes it out.
   static Vector load_f8(const std::uint8_t *p) {
-    const __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
-    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x80)), 8);
-    const __m256i rest = _mm256_slli_epi16(_mm256_and_si256(wide, _mm256_set1_epi16(0x7f)), 7);
-    return {_mm512_cvtph_ps(_mm256_or_si256(sign, rest))};
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
+    return {_mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(wide, 7), _mm256_set1_epi16(kHalfOfF8)))};
   }
   void store(float *p) const { _mm512_storeu_ps(p, v); }
   void store_bf16(std::uint16_t *p) const {

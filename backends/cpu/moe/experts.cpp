@@ -88,6 +88,11 @@ private:
     }
   }
 
+  // Whether a segment reads the x of the first one: of a single row, all experts take the same.
+  bool reads_first(const Segment &s) const {
+    return rows_ == 1 && &s != &segments_.front() && share_operand(*segments_.front().gate, *s.gate);
+  }
+
   // Where each segment's operands lie. Quantised ones have memory of their own, in one piece.
   void make_operands() {
     std::int64_t bytes = 0;
@@ -98,14 +103,15 @@ private:
     };
     std::vector<std::int64_t> places;
     for (const Segment &s : segments_) {
-      places.push_back(reserve(s, *s.gate));
+      places.push_back(reads_first(s) ? places.front() : reserve(s, *s.gate));
       places.push_back(share_operand(*s.gate, *s.up) ? places.back() : reserve(s, *s.up));
       places.push_back(reserve(s, *s.down));
     }
     auto *memory = device_.op_scratch().take<std::byte>(bytes);
     auto place = places.begin();
     for (Segment &s : segments_) {
-      s.x = operand(s, *s.gate, hidden_, memory + *place++, scratch_.x + s.begin * hidden_);
+      float *rows = scratch_.x + (reads_first(s) ? segments_.front() : s).begin * hidden_;
+      s.x = operand(s, *s.gate, hidden_, memory + *place++, rows);
       s.x_up = share_operand(*s.gate, *s.up) ? s.x : operand(s, *s.up, hidden_, memory + *place, nullptr);
       ++place;
       s.h = operand(s, *s.down, s.inter, memory + *place++, nullptr);
@@ -132,7 +138,8 @@ private:
     const auto take = [&](Worker &worker, const Task &t) {
       for (std::int64_t i = t.first; i < t.first + t.count; ++i) {
         const std::int64_t from = order_.source[static_cast<std::size_t>(t.segment->begin + i)];
-        gather_row(worker, *t.segment, *t.segment->gate, t.segment->x, from, i);
+        if (!reads_first(*t.segment))
+          gather_row(worker, *t.segment, *t.segment->gate, t.segment->x, from, i);
         if (!share_operand(*t.segment->gate, *t.segment->up))
           gather_row(worker, *t.segment, *t.segment->up, t.segment->x_up, from, i);
       }
@@ -167,8 +174,13 @@ private:
     return tasks;
   }
 
-  // Gate and up of a slice, and silu(gate) * up in the place of gate. With a packed down the slice is one unit of its
-  // operand, which is quantised here.
+  // Where down's operand of a segment lies as bf16, in the place of up: [count, inter].
+  std::uint16_t *bf16_middle(const Segment &s) const {
+    return reinterpret_cast<std::uint16_t *>(scratch_.up + s.middle);
+  }
+
+  // Gate and up of a slice, and silu(gate) * up in the place of gate, or in the form that down takes: with a packed
+  // down the slice is one unit of its operand, which is quantised here; bf16 is rounded here.
   void gate_up() {
     const std::vector<Task> tasks = slices(
         [](const Segment &s) { return s.inter; },
@@ -178,12 +190,12 @@ private:
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
       const Segment &s = *t.segment;
-      const bool quantise = s.down->packed();
-      const std::int64_t ld = quantise ? kPackedUnit : s.inter;
+      const bool quantise = s.down->packed(), round = !quantise && takes_bf16(device_, *s.down, s.count);
+      const std::int64_t ld = quantise ? kPackedUnit : round ? t.count : s.inter;
       float *gate = scratch_.gate + s.middle + t.first, *up = scratch_.up + s.middle + t.first;
-      if (quantise) { // of no use to anybody else
-        gate = worker.middle.take<float>(2 * s.count * kPackedUnit);
-        up = gate + s.count * kPackedUnit;
+      if (quantise || round) { // of no use to anybody else
+        gate = worker.middle.take<float>(2 * s.count * ld);
+        up = gate + s.count * ld;
       }
       product(device_, worker, *s.gate, s.matrix, t.first, t.count, s.x, gate, ld);
       product(device_, worker, *s.up, s.matrix, t.first, t.count, s.x_up, up, ld);
@@ -191,11 +203,17 @@ private:
         device_.kernels().swiglu(gate + r * ld, up + r * ld, gate + r * ld, t.count);
         if (quantise)
           s.h.quant.quantise(r, gate + r * ld, t.count, t.first / kPackedUnit);
+        else if (round)
+          device_.kernels().f32_to_bf16(gate + r * ld, bf16_middle(s) + r * s.inter + t.first, t.count);
       }
     });
     for (Segment &s : segments_) {
       if (s.down->packed())
         continue;
+      if (takes_bf16(device_, *s.down, s.count)) {
+        s.h.bf16 = bf16_middle(s);
+        continue;
+      }
       const HostRows h{reinterpret_cast<std::byte *>(scratch_.gate + s.middle), ABY_DTYPE_F32, s.count, s.inter,
                        s.inter};
       s.h = make_operand(device_, h, *s.down, scratch_.up + s.middle);
