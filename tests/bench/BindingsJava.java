@@ -1,6 +1,14 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Locale;
+import org.abyssal.EvalOptions;
+import org.abyssal.Event;
 import org.abyssal.EventKind;
 import org.abyssal.GenerationOptions;
 import org.abyssal.Model;
@@ -8,45 +16,121 @@ import org.abyssal.ReplyStream;
 import org.abyssal.Sequence;
 
 /**
- * Greedy decoding through the Java binding: as bindings_c.c, with which its rate is compared.
- * Usage: java -cp JARS BindingsJava.java MODEL [TOKENS [ROUNDS]].
+ * Java's part of bindings.py and memory.py: does what the lines of standard input ask for, as bindings_c.c.
+ * Usage: java -cp JARS BindingsJava MODEL.
  */
 final class BindingsJava {
-  /** Seconds of a whole reply: a short prompt, and its tokens. */
-  private static double decode(Model model, int tokens) {
-    long start = System.nanoTime();
-    GenerationOptions options = new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(tokens);
-    int drawn = 0;
-    try (Sequence sequence = model.sequence();
-        ReplyStream reply = sequence.generate(new int[] {5, 6, 7}, options)) {
-      EventKind kind;
-      do {
-        kind = reply.next().kind();
-        drawn += kind == EventKind.TOKEN ? 1 : 0;
-      } while (kind != EventKind.END);
-    }
-    if (drawn != tokens) {
-      throw new IllegalStateException(drawn + " tokens of " + tokens + "; the context is too short");
-    }
-    return (System.nanoTime() - start) / 1e9;
+  private final Path path;
+  private Model shared;
+  private FloatBuffer reused = FloatBuffer.allocate(0);
+
+  private BindingsJava(Path path) {
+    this.path = path;
   }
 
-  public static void main(String[] arguments) {
-    int tokens = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 1000;
-    int rounds = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 9;
-    try (Model model = Model.open(Path.of(arguments[0]))) {
-      decode(model, tokens);
-      double[] rates = new double[rounds];
-      for (int i = 0; i < rounds; ++i) {
-        rates[i] = tokens / decode(model, tokens);
+  private Model model() {
+    if (shared == null) {
+      shared = Model.open(path);
+    }
+    return shared;
+  }
+
+  private static double seconds() {
+    return System.nanoTime() / 1e9;
+  }
+
+  private static GenerationOptions greedy(int tokens) {
+    return new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(tokens);
+  }
+
+  private String decode(int tokens) {
+    Model model = model();
+    double begin = seconds();
+    int digest = 0;
+    try (ReplyStream reply = model.generateStream(new int[] {5, 6, 7}, greedy(tokens))) {
+      while (reply.hasNext()) {
+        Event event = reply.next();
+        if (event.kind() == EventKind.TOKEN) {
+          digest = 31 * digest + event.token();
+        }
       }
-      Arrays.sort(rates);
-      System.out.printf(
+    }
+    return String.format(
+        Locale.ROOT, "{\"seconds\": %.9f, \"digest\": %s}", seconds() - begin, Integer.toUnsignedString(digest));
+  }
+
+  private String logits(int tokens) {
+    int[] prompt = new int[tokens];
+    for (int i = 0; i < tokens; ++i) {
+      prompt[i] = 5 + i % 500;
+    }
+    try (Sequence sequence = model().sequence()) {
+      double begin = seconds();
+      sequence.eval(prompt, new EvalOptions().logits(tokens));
+      double evaluated = seconds();
+      FloatBuffer fresh = sequence.logitsBuffer();
+      double delivered = seconds();
+      int elements = fresh.remaining();
+      if (reused.capacity() < elements) {
+        reused = ByteBuffer.allocateDirect(4 * elements).order(ByteOrder.nativeOrder()).asFloatBuffer();
+      }
+      reused.clear();
+      double again = seconds();
+      sequence.readLogits(reused);
+      return String.format(
           Locale.ROOT,
-          "{\"language\": \"java\", \"tokens_per_second\": %.1f, \"lowest\": %.1f, \"highest\": %.1f}%n",
-          rates[rounds / 2],
-          rates[0],
-          rates[rounds - 1]);
+          "{\"eval\": %.9f, \"ways\": {\"new direct FloatBuffer\": %.9f, \"reused direct FloatBuffer\": %.9f}, "
+              + "\"elements\": %d, \"last\": %s}",
+          evaluated - begin,
+          delivered - evaluated,
+          seconds() - again,
+          elements,
+          (double) fresh.get(elements - 1));
+    }
+  }
+
+  private String cycles(int count) throws InterruptedException {
+    for (int i = 0; i < count; ++i) {
+      try (Model model = Model.open(path); Sequence sequence = model.sequence()) {
+        sequence.eval(5, 6, 7);
+        sequence.logits();
+      }
+    }
+    return settle();
+  }
+
+  private String replies(int count, int tokens) throws InterruptedException {
+    for (int i = 0; i < count; ++i) {
+      model().generate("What is 47 * 6 + 12?", greedy(tokens));
+    }
+    return settle();
+  }
+
+  /** What was dropped goes, in the collector and in the cleaner that it wakes. */
+  private static String settle() throws InterruptedException {
+    for (int i = 0; i < 3; ++i) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    return "{}";
+  }
+
+  private String answer(String[] words) throws InterruptedException {
+    int first = Integer.parseInt(words[1]);
+    return switch (words[0]) {
+      case "decode" -> decode(first);
+      case "logits" -> logits(first);
+      case "cycles" -> cycles(first);
+      case "replies" -> replies(first, Integer.parseInt(words[2]));
+      default -> throw new IllegalArgumentException("no such command: " + words[0]);
+    };
+  }
+
+  public static void main(String[] arguments) throws IOException, InterruptedException {
+    BindingsJava program = new BindingsJava(Path.of(arguments[0]));
+    BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+      System.out.println(program.answer(line.split(" ")));
     }
   }
 }

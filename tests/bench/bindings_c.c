@@ -1,12 +1,23 @@
-/* Greedy decoding through the C API: tokens a second, for comparison with the bindings on the same model.
- * Usage: bindings_c MODEL [TOKENS [ROUNDS]]. Prints one line of JSON: the rate of each round, and the median. */
+/* C's part of bindings.py and memory.py: does what the lines of standard input ask for, on one model, and answers each
+ * with a line of JSON. The programs of the other languages do the same by their own language's means:
+ *   decode TOKENS         a greedy reply to three tokens: its seconds, from making the sequence to giving it back
+ *   logits TOKENS         evaluates a prompt and has the logits of all its tokens where the language works with them:
+ *                         seconds of the evaluation, and of each way to have them
+ *   cycles COUNT          opens the model, evaluates, reads logits and closes, COUNT times
+ *   replies COUNT TOKENS  that many short replies to a text
+ * Usage: bindings_c MODEL */
 #define _POSIX_C_SOURCE 199309L
 
 #include <abyssal/abyssal.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+enum { MOST_TOKENS = 4096 };
+
+static const char *path;
 
 static double now(void) {
   struct timespec time;
@@ -17,23 +28,26 @@ static double now(void) {
 static void check(aby_status status) {
   if (status == ABY_OK)
     return;
-  fprintf(stderr, "%s\n", aby_last_error());
+  fprintf(stderr, "bindings_c: %s\n", aby_last_error());
   exit(1);
 }
 
-static int by_value(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+/* Opened when it is first wanted: cycles has models of its own. */
+static aby_model *shared_model(void) {
+  static aby_model *model = NULL;
+  if (model == NULL)
+    check(aby_model_open(&model, path, NULL));
+  return model;
 }
 
-/* Seconds of a whole reply: a short prompt, and its tokens. */
-static double decode(aby_model *model, unsigned long tokens) {
-  const int32_t prompt[3] = {5, 6, 7};
+/* A greedy reply on a sequence of its own. A number made of all its tokens: the other languages must find the same. */
+static uint32_t reply(aby_model *model, const int32_t *prompt, size_t count, unsigned long tokens) {
+  uint32_t digest = 0;
+  unsigned long drawn = 0;
   aby_sequence *sequence = NULL;
   aby_generation *generation = NULL;
   aby_generation_options options;
   aby_event event;
-  const double begin = now();
   check(aby_generation_options_init(&options, sizeof options));
   check(aby_event_init(&event, sizeof event));
   options.max_tokens = tokens;
@@ -41,36 +55,121 @@ static double decode(aby_model *model, unsigned long tokens) {
   options.ignore_eos = 1;
   options.plain = 1;
   check(aby_sequence_create(&sequence, model));
-  check(aby_generation_create(&generation, sequence, prompt, 3, &options));
+  check(aby_generation_create(&generation, sequence, prompt, count, &options));
   do {
     check(aby_generation_step(&event, generation));
+    if (event.kind == ABY_EVENT_TOKEN) {
+      digest = 31 * digest + (uint32_t)event.token;
+      ++drawn;
+    }
   } while (event.kind != ABY_EVENT_END);
+  if (drawn != tokens) {
+    fprintf(stderr, "bindings_c: %lu tokens of %lu; the context is too short\n", drawn, tokens);
+    exit(1);
+  }
   aby_generation_destroy(generation);
   aby_sequence_destroy(sequence);
-  return now() - begin;
+  return digest;
+}
+
+static void decode(unsigned long tokens) {
+  const int32_t prompt[3] = {5, 6, 7};
+  aby_model *model = shared_model();
+  const double begin = now();
+  const uint32_t digest = reply(model, prompt, 3, tokens);
+  printf("{\"seconds\": %.9f, \"digest\": %lu}\n", now() - begin, (unsigned long)digest);
+}
+
+static void logits(unsigned long count) {
+  int32_t prompt[MOST_TOKENS];
+  unsigned long i;
+  double begin, eval_seconds, pointer_seconds, copy_seconds;
+  size_t size;
+  float *copy;
+  aby_array array;
+  aby_eval_options options;
+  aby_sequence *sequence = NULL;
+  for (i = 0; i < count; ++i)
+    prompt[i] = (int32_t)(5 + i % 500);
+  check(aby_eval_options_init(&options, sizeof options));
+  check(aby_array_init(&array, sizeof array));
+  options.logits = count;
+  check(aby_sequence_create(&sequence, shared_model()));
+  begin = now();
+  check(aby_sequence_eval(sequence, prompt, count, &options));
+  eval_seconds = now() - begin;
+
+  begin = now();
+  check(aby_sequence_output(&array, sequence, ABY_OUTPUT_LOGITS, 0));
+  pointer_seconds = now() - begin;
+
+  begin = now();
+  check(aby_sequence_output(&array, sequence, ABY_OUTPUT_LOGITS, 0));
+  size = (size_t)array.shape[0] * (size_t)array.shape[1];
+  copy = malloc(size * sizeof *copy);
+  if (copy == NULL)
+    exit(1);
+  memcpy(copy, array.data, size * sizeof *copy);
+  copy_seconds = now() - begin;
+
+  printf("{\"eval\": %.9f, \"ways\": {\"one copy\": %.9f, \"pointer\": %.9f}, \"elements\": %lu, \"last\": %.17g}\n",
+         eval_seconds, copy_seconds, pointer_seconds, (unsigned long)size, (double)copy[size - 1]);
+  free(copy);
+  aby_sequence_destroy(sequence);
+}
+
+static void cycles(unsigned long count) {
+  const int32_t prompt[3] = {5, 6, 7};
+  unsigned long i;
+  for (i = 0; i < count; ++i) {
+    aby_model *model = NULL;
+    aby_sequence *sequence = NULL;
+    aby_array array;
+    check(aby_array_init(&array, sizeof array));
+    check(aby_model_open(&model, path, NULL));
+    check(aby_sequence_create(&sequence, model));
+    check(aby_sequence_eval(sequence, prompt, 3, NULL));
+    check(aby_sequence_output(&array, sequence, ABY_OUTPUT_LOGITS, 0));
+    aby_sequence_destroy(sequence);
+    aby_model_destroy(model);
+  }
+  puts("{}");
+}
+
+static void replies(unsigned long count, unsigned long tokens) {
+  const char *text = "What is 47 * 6 + 12?";
+  int32_t prompt[64];
+  size_t length;
+  unsigned long i;
+  for (i = 0; i < count; ++i) {
+    check(aby_model_tokenize(prompt, 64, &length, shared_model(), text, strlen(text), ABY_TOKENIZE_ADD_BOS));
+    reply(shared_model(), prompt, length, tokens);
+  }
+  puts("{}");
 }
 
 int main(int argc, char **argv) {
-  const unsigned long tokens = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
-  const unsigned long rounds = argc > 3 ? strtoul(argv[3], NULL, 10) : 9;
-  double *rates;
-  unsigned long i;
-  aby_model *model = NULL;
-  if (argc < 2 || tokens < 1 || rounds < 1) {
-    fprintf(stderr, "usage: %s MODEL [TOKENS [ROUNDS]]\n", argv[0]);
+  char line[128];
+  unsigned long a, b;
+  if (argc != 2) {
+    fprintf(stderr, "usage: %s MODEL, and commands on standard input\n", argv[0]);
     return 2;
   }
-  check(aby_model_open(&model, argv[1], NULL));
-  rates = malloc(rounds * sizeof *rates);
-  if (rates == NULL)
-    return 1;
-  decode(model, tokens);
-  for (i = 0; i < rounds; ++i)
-    rates[i] = (double)tokens / decode(model, tokens);
-  qsort(rates, rounds, sizeof *rates, by_value);
-  printf("{\"language\": \"c\", \"tokens_per_second\": %.1f, \"lowest\": %.1f, \"highest\": %.1f}\n", rates[rounds / 2],
-         rates[0], rates[rounds - 1]);
-  free(rates);
-  aby_model_destroy(model);
+  path = argv[1];
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    if (sscanf(line, "decode %lu", &a) == 1) {
+      decode(a);
+    } else if (sscanf(line, "logits %lu", &a) == 1 && a >= 1 && a <= MOST_TOKENS) {
+      logits(a);
+    } else if (sscanf(line, "cycles %lu", &a) == 1) {
+      cycles(a);
+    } else if (sscanf(line, "replies %lu %lu", &a, &b) == 2) {
+      replies(a, b);
+    } else {
+      fprintf(stderr, "bindings_c: no such command: %s", line);
+      return 2;
+    }
+    fflush(stdout);
+  }
   return 0;
 }

@@ -36,3 +36,8 @@ if [ -n "$newest" ] && [ "$newest_version" != "$(version_of java)" ]; then
   run_with -Djvm="$newest" "$@"
   echo "Java $newest_version: passed"
 fi
+# What the benchmarks ask of this language.
+jars=$(printf '%s:' build/java/library/target/abyssal-*.jar)
+javac -Xlint:all -Werror -d build/java/bench -cp "$jars" tests/bench/BindingsJava.java
+printf 'decode 4\nlogits 4\ncycles 1\nreplies 1 4\n' |
+  java -cp "build/java/bench:$jars" BindingsJava tests/data/conformance/tiny-v2-lite >/dev/null

@@ -24,7 +24,7 @@ echo "$(basename "$tarball"): $(($(stat -c %s "$tarball") / 1024 / 1024)) MiB"
 cd "$work/app"
 echo '{"name": "app", "private": true}' >package.json
 "${nodes[0]}" "$npm" install --offline --silent --no-audit --no-fund "$tarball"
-cp "$here"/*.mjs "$here"/*.ts .
+cp "$here"/*.mjs "$here"/*.ts "$root/tests/bench/bindings_node.mjs" .
 
 files=()
 for test in "$@"; do files+=("$test.test.mjs"); done
@@ -33,3 +33,6 @@ for node in "${nodes[@]}"; do
   echo "Node.js $("$node" -p process.version)"
   "$node" --expose-gc --test --test-concurrency=1 --test-reporter=dot "${files[@]}"
 done
+# What the benchmarks ask of this language.
+printf 'decode 4\nlogits 4\ncycles 1\nreplies 1 4\n' |
+  "${nodes[0]}" --expose-gc bindings_node.mjs "$root/tests/data/conformance/tiny-v2-lite" >/dev/null

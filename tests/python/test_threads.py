@@ -142,6 +142,17 @@ def test_interrupt_of_a_reply(slow):
         slow.generate(LONG, max_tokens=50, chunk=1)
 
 
+def test_interrupt_between_short_steps():
+    """The main thread does them itself, without the helper that leaves it free to look for signals."""
+    model = open_model("tiny-v3")
+    send_interrupt_soon()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(1000):
+            for _ in model.generate([5, 6, 7], max_tokens=200, temperature=0, ignore_eos=True, stream=True):
+                pass
+    assert len(model.generate([5, 6, 7], max_tokens=4, temperature=0, ignore_eos=True).tokens) == 4
+
+
 def test_interrupt_while_opening():
     def interrupt(stage, done, total):
         os.kill(os.getpid(), signal.SIGINT)

@@ -3,6 +3,7 @@
 #include "bindings.h"
 #include "interrupt.h"
 
+#include <chrono>
 #include <vector>
 
 namespace py = pybind11;
@@ -10,6 +11,10 @@ namespace py = pybind11;
 namespace abyssal::python {
 
 namespace {
+
+// Handing a step to the helper thread costs two switches of threads, which a small model's token has no time for. A
+// step that is as short as this may keep Ctrl-C waiting.
+constexpr std::chrono::milliseconds kShortStep{20};
 
 struct GenerationOptions {
   aby_generation_options raw = default_generation_options();
@@ -22,6 +27,7 @@ struct GenerationState {
 
   std::shared_ptr<SequenceState> sequence;
   generation object;
+  bool short_steps = false; // the last one evaluated a token, as the next one will, in less than kShortStep
 };
 
 class GenerationHandle : public Handle<GenerationState> {
@@ -64,7 +70,15 @@ py::tuple step(const GenerationHandle &handle) {
   const auto state = handle.get();
   const auto lock = state->sequence->enter_to_change();
   aby_event event;
-  run_interruptible([&] { event = state->object.step(); }, [&] { state->object.cancel(); });
+  const auto body = [&] { event = state->object.step(); };
+  const auto begin = std::chrono::steady_clock::now();
+  if (state->short_steps)
+    run_briefly(body);
+  else
+    run_interruptible(body, [&] { state->object.cancel(); });
+  // The first token is drawn from logits that are there.
+  state->short_steps = event.kind == ABY_EVENT_TOKEN && event.completion_tokens > 1 &&
+                       std::chrono::steady_clock::now() - begin < kShortStep;
   const std::string_view text = text_of(event);
   return py::make_tuple(event.kind, py::str(text.data(), text.size()), event.text_kind, event.token,
                         event.finish_reason, event.prompt_done, event.prompt_total, event.completion_tokens,

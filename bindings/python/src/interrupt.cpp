@@ -138,4 +138,13 @@ void run_interruptible(const std::function<void()> &body, const std::function<vo
     std::rethrow_exception(failed);
 }
 
+void run_briefly(const std::function<void()> &body) {
+  {
+    const py::gil_scoped_release no_gil;
+    body();
+  }
+  if (PyErr_CheckSignals() != 0)
+    throw py::error_already_set();
+}
+
 } // namespace abyssal::python

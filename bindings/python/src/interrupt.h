@@ -10,4 +10,8 @@ namespace abyssal::python {
 // handler's exception is thrown. Call it with the GIL.
 void run_interruptible(const std::function<void()> &body, const std::function<void()> &cancel);
 
+// The same for a body that is over before anybody would miss it: runs it in the calling thread, and throws what a
+// handler of a signal that came meanwhile raises.
+void run_briefly(const std::function<void()> &body);
+
 } // namespace abyssal::python

@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include <cstring>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -80,17 +81,20 @@ aby_array fetch(SequenceState &state, aby_output kind, std::int32_t layer) {
 
 py::array copy_output(SequenceState &state, aby_output kind, std::int32_t layer) {
   aby_array array;
-  std::vector<std::uint32_t> values; // the bits of float or int32
+  std::unique_ptr<std::uint32_t[]> values; // the bits of float or int32
   {
     const py::gil_scoped_release no_gil;
     const auto lock = state.enter();
     const std::shared_lock results(state.model->results);
     array = fetch(state, kind, layer);
-    values.resize(elements(array));
-    if (!values.empty())
-      std::memcpy(values.data(), array.data, values.size() * sizeof(std::uint32_t));
+    const std::size_t count = elements(array);
+    values = std::make_unique_for_overwrite<std::uint32_t[]>(count);
+    if (count > 0)
+      std::memcpy(values.get(), array.data, count * sizeof(std::uint32_t));
   }
-  return to_array(std::move(values), shape_of(array)).view(py::str(dtype_of(array)).cast<std::string>());
+  const py::capsule base(values.get(), [](void *dead) { delete[] static_cast<std::uint32_t *>(dead); });
+  const void *data = values.release();
+  return py::array(dtype_of(array), shape_of(array), data, base);
 }
 
 py::array view_output(const std::shared_ptr<SequenceState> &state, aby_output kind, std::int32_t layer) {
