@@ -22,6 +22,26 @@ namespace {
 // A head this long is enough for nearly every draw from a trained model.
 constexpr std::size_t kFirstHead = 64;
 
+constexpr std::size_t kStretch = 256; // tokens whose weights are summed before a draw looks among them
+
+// The place where the running sum of weights passes `point`; the last of any weight where rounding has it pass none.
+// before: the sum that it starts with, then the one in front of the place.
+template <typename Weight> std::size_t place_of(double point, std::size_t count, double &before, Weight &&weight) {
+  std::size_t last = 0;
+  double sum = before;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double w = weight(i);
+    if (w > 0) {
+      last = i;
+      before = sum;
+    }
+    sum += w;
+    if (point < sum)
+      break;
+  }
+  return last;
+}
+
 } // namespace
 
 bool Sampler::likelier(const Candidate &a, const Candidate &b) noexcept {
@@ -43,9 +63,41 @@ const Sampler::Candidate &Sampler::ranked(std::size_t rank) {
   return candidates_[rank];
 }
 
+// Where every token may be drawn their order does not matter, and the order they come in costs nothing: a pass for the
+// largest logit, one for the sums, and a short one to where the point falls.
+std::int32_t Sampler::draw_unfiltered(std::span<const float> logits) {
+  const std::int32_t best = argmax(logits);
+  const float top = logits[static_cast<std::size_t>(best)] / options_.temperature;
+  if (!std::isfinite(top)) // an infinite logit wins outright, and without any number token 0 does
+    return best;
+  const auto weight = [&](std::size_t i) {
+    const float logit = logits[i] / options_.temperature;
+    return std::isnan(logit) ? 0.0 : std::exp(static_cast<double>(logit) - top);
+  };
+  stretches_.clear();
+  double total = 0;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kStretch) {
+    double sum = 0;
+    for (std::size_t i = begin; i < std::min(begin + kStretch, logits.size()); ++i)
+      sum += weight(i);
+    stretches_.push_back(sum);
+    total += sum;
+  }
+  const double point = point_below(total);
+  double before = 0;
+  const std::size_t begin =
+      kStretch * place_of(point, stretches_.size(), before, [&](std::size_t i) { return stretches_[i]; });
+  const std::size_t count = std::min(kStretch, logits.size() - begin);
+  return static_cast<std::int32_t>(begin +
+                                   place_of(point, count, before, [&](std::size_t i) { return weight(begin + i); }));
+}
+
 std::int32_t Sampler::draw(std::span<const float> logits) {
   if (options_.temperature <= 0.0f)
     return argmax(logits);
+  const bool all = options_.top_k == 0 || options_.top_k >= logits.size();
+  if (all && !logits.empty() && options_.top_p >= 1.0f && options_.min_p <= 0.0f)
+    return draw_unfiltered(logits);
   candidates_.clear();
   ordered_ = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
@@ -84,8 +136,7 @@ std::int32_t Sampler::draw(std::span<const float> logits) {
     head = sum;
   }
 
-  // 53 random bits, so that the draw does not depend on the standard library's distributions.
-  double point = static_cast<double>(random_() >> 11) * 0x1p-53 * head;
+  double point = point_below(head);
   for (std::size_t i = 0; i < kept; ++i) {
     point -= ranked(i).probability;
     if (point < 0)

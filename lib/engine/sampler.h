@@ -33,6 +33,9 @@ private:
     double probability; // over that of the likeliest
   };
   static bool likelier(const Candidate &a, const Candidate &b) noexcept;
+  std::int32_t draw_unfiltered(std::span<const float> logits);
+  // A point in [0, total). 53 random bits, so that it does not depend on the standard library's distributions.
+  double point_below(double total) { return static_cast<double>(random_() >> 11) * 0x1p-53 * total; }
   // The candidate of that rank, 0 the likeliest; puts as many in order as it takes.
   const Candidate &ranked(std::size_t rank);
 
@@ -40,6 +43,7 @@ private:
   std::mt19937_64 random_;
   std::vector<Candidate> candidates_; // the first ordered_ in their ranks, all others less likely
   std::size_t ordered_ = 0;
+  std::vector<double> stretches_; // without filters: the weight of each stretch of tokens
 };
 
 } // namespace abyssal

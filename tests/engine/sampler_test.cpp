@@ -73,14 +73,16 @@ TEST_CASE("top_k, top_p and min_p keep what they say") {
 
 namespace {
 
-// The same by sorting everything.
+// The same by sorting everything; without filters in the order of the tokens.
 std::int32_t plain_draw(const std::vector<float> &logits, const SamplingOptions &options, std::mt19937_64 &random) {
   std::vector<std::size_t> order(logits.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+  if (options.top_k > 0 || options.top_p < 1 || options.min_p > 0)
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
   if (options.top_k > 0)
     order.resize(std::min<std::size_t>(order.size(), options.top_k));
-  const auto weight = [&](std::size_t i) { return std::exp(static_cast<double>(logits[i]) - logits[order[0]]); };
+  const float top = *std::max_element(logits.begin(), logits.end());
+  const auto weight = [&](std::size_t i) { return std::exp(static_cast<double>(logits[i]) - top); };
   double total = 0, head = 0;
   for (const std::size_t i : order)
     total += weight(i);
@@ -116,6 +118,36 @@ TEST_CASE("a large vocabulary is drawn from as if it were sorted") {
       for (int i = 0; i < 50; ++i)
         CHECK(sampler.draw(logits) == plain_draw(logits, options, random));
     }
+  }
+}
+
+TEST_CASE("without filters a draw passes over what is not a number, wherever it stands among many tokens") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const std::size_t vocab : {1u, 2u, 255u, 256u, 257u, 700u}) {
+    // A third of the tokens, none of them the first or the last of many, with 1 to 3 times the least weight.
+    std::vector<float> logits(vocab, nan);
+    std::vector<double> expected(vocab, 0.0);
+    double total = 0;
+    for (std::size_t i = vocab > 2 ? 1 : 0; i + (vocab > 2 ? 1 : 0) < vocab; i += 3) {
+      logits[i] = std::log(static_cast<float>(1 + i / 100 % 3));
+      total += static_cast<double>(1 + i / 100 % 3);
+      expected[i] = static_cast<double>(1 + i / 100 % 3);
+    }
+    SamplingOptions options;
+    options.seed = vocab;
+    const auto share = frequencies(options, logits, 50000);
+    double error = 0;
+    for (std::size_t i = 0; i < vocab; ++i) {
+      if (expected[i] == 0)
+        CHECK(share[i] == 0);
+      else
+        error += std::pow(share[i] - expected[i] / total, 2) / (expected[i] / total) * 50000;
+    }
+    // Chi squared: its mean is the number of tokens that can be drawn, less one; its variance twice that.
+    const auto freedom =
+        static_cast<double>(std::count_if(expected.begin(), expected.end(), [](double e) { return e > 0; }) - 1);
+    CHECK(error <= freedom + 5 * std::sqrt(2 * freedom) + 1);
+    CHECK(error >= freedom - 5 * std::sqrt(2 * freedom));
   }
 }
 

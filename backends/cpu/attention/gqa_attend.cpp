@@ -1,6 +1,7 @@
-// gqa_attend: RoPE and the cache write per row, then flash attention per (sequence, head).
+// gqa_attend: RoPE and the cache write per row, then attention in lanes, or flash attention per (sequence, head).
 #include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/flash.h"
+#include "backends/cpu/attention/gqa_lanes.h"
 #include "backends/cpu/attention/rows.h"
 #include "backends/cpu/cpu_ops.h"
 
@@ -65,6 +66,10 @@ void gqa_attend(CpuDevice &device, const HostBatch &batch, const abk_gqa_attend_
     write_cache(kernels, call.k, r, call.k_cache.layout, call.k_cache.row(batch, s, position), memory);
     write_cache(kernels, call.v, r, call.v_cache.layout, call.v_cache.row(batch, s, position), memory);
   });
+  if (GqaLanes::takes(device, call, args)) {
+    GqaLanes(device, batch, call, args).run();
+    return;
+  }
   std::vector<std::int32_t> active;
   for (std::int32_t i = 0; i < batch.sequences; ++i) {
     if (batch.new_tokens(i) > 0)

@@ -8,29 +8,20 @@
 
 namespace abyssal::cpu {
 
-namespace {
-
-constexpr std::int64_t kChunk = 512; // tokens
-
-// Room of a state: top, total, mixed.
-std::int64_t floats_of_state(std::int64_t lora) noexcept { return kHeadLanes * (lora + 2); }
-
-} // namespace
-
 bool LatentAttention::takes(const CpuDevice &device, const MlaAttendCall &call, const abk_mla_attend_args &args) {
   return device.has_bf16() && call.cache.layout.dtype != ABY_DTYPE_F32 && call.kv_b.compute != ABY_DTYPE_F32 &&
-         latent_kernels_take(args.kv_lora, args.rope_dim);
+         args.kv_lora % 16 == 0 && args.rope_dim % 2 == 0;
 }
 
 LatentAttention::LatentAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call,
                                  const abk_mla_attend_args &args, std::vector<LatentRow> rows)
     : device_(device), batch_(batch), call_(call), rows_(std::move(rows)), heads_(args.heads),
-      groups_((args.heads + kHeadLanes - 1) / kHeadLanes), nope_(args.qk_nope), rope_(args.rope_dim),
-      lora_(args.kv_lora), v_(args.v_dim), scale_(args.scale * std::numbers::log2e_v<float>),
+      groups_((args.heads + kLanes - 1) / kLanes), nope_(args.qk_nope), rope_(args.rope_dim), lora_(args.kv_lora),
+      v_(args.v_dim), scale_(args.scale * std::numbers::log2e_v<float>),
       halves_(call.k_b != nullptr && CpuWeight::of(*call.k_b).packed() && CpuWeight::of(*call.v_b).packed()),
-      state_floats_(floats_of_state(lora_)) {
+      state_floats_(lane_state_floats(lora_)) {
   const std::int64_t count = static_cast<std::int64_t>(rows_.size()) * groups_;
-  const std::int64_t query_words = count * (lora_ + rope_) / 2 * kHeadLanes;
+  const std::int64_t query_words = count * (lora_ + rope_) / 2 * kLanes;
   auto *memory = device_.op_scratch().take<float>(query_words + count * state_floats_);
   queries_ = reinterpret_cast<std::uint32_t *>(memory);
   states_ = memory + query_words;
@@ -38,20 +29,36 @@ LatentAttention::LatentAttention(CpuDevice &device, const HostBatch &batch, cons
 
 void LatentAttention::run() {
   device_.run(heads_, [&](std::int64_t head, Worker &worker) { take_in(worker, head); });
-  const auto units = static_cast<std::int64_t>(rows_.size()) * groups_;
-  if (units < 2 * static_cast<std::int64_t>(device_.threads()))
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  if (rows * groups_ < 2 * static_cast<std::int64_t>(device_.threads())) {
     attend_chunks();
-  else
-    device_.run(units, [&](std::int64_t i, Worker &worker) { attend_all(worker, i / groups_, i % groups_); });
+  } else {
+    const std::vector<Part> tasks = parts(groups_of_task(rows));
+    device_.run(static_cast<std::int64_t>(tasks.size()),
+                [&](std::int64_t i, Worker &worker) { attend_all(worker, tasks[static_cast<std::size_t>(i)]); });
+  }
   device_.run(heads_, [&](std::int64_t head, Worker &worker) { take_out(worker, head); });
 }
 
-std::int64_t LatentAttention::seen(const LatentRow &row) const {
-  return position_of(batch_, row.sequence, row.row) + 1;
+std::int64_t LatentAttention::chunks(std::int64_t index) const {
+  const LatentRow &row = rows_[static_cast<std::size_t>(index)];
+  return position_of(batch_, row.sequence, row.row) / kLaneChunk + 1;
 }
 
-LatentState LatentAttention::state(float *memory) const {
-  return {memory, memory + kHeadLanes, memory + 2 * kHeadLanes};
+// Groups of heads for one of `tasks` tasks that would take all: so many that two are left to each thread.
+std::int64_t LatentAttention::groups_of_task(std::int64_t tasks) const {
+  const std::int64_t wanted = 2 * static_cast<std::int64_t>(device_.threads());
+  const std::int64_t cuts = std::clamp<std::int64_t>((wanted + tasks - 1) / tasks, 1, groups_);
+  return (groups_ + cuts - 1) / cuts;
+}
+
+std::vector<LatentAttention::Part> LatentAttention::parts(std::int64_t groups) const {
+  std::vector<Part> parts;
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(rows_.size()); ++i) {
+    for (std::int64_t group = 0; group < groups_; group += groups)
+      parts.push_back({i, group, std::min(groups, groups_ - group)});
+  }
+  return parts;
 }
 
 // Memory of a worker for all rows as operands of w.
@@ -91,13 +98,13 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     }
   }
   kernels.scale(latent, scale_, rows * width);
-  const std::int64_t pair_count = width / 2, group = head / kHeadLanes, lane = head % kHeadLanes;
+  const std::int64_t pair_count = width / 2, group = head / kLanes, lane = head % kLanes;
   for (std::int64_t i = 0; i < rows; ++i) {
-    std::uint32_t *query = queries_ + (i * groups_ + group) * pair_count * kHeadLanes + lane;
+    std::uint32_t *query = queries_ + (i * groups_ + group) * pair_count * kLanes + lane;
     const float *from = latent + i * width;
     for (std::int64_t j = 0; j < pair_count; ++j)
-      query[j * kHeadLanes] = std::uint32_t{float_to_bf16(from[2 * j])} | std::uint32_t{float_to_bf16(from[2 * j + 1])}
-                                                                              << 16;
+      query[j * kLanes] = std::uint32_t{float_to_bf16(from[2 * j])} | std::uint32_t{float_to_bf16(from[2 * j + 1])}
+                                                                          << 16;
   }
 }
 
@@ -107,82 +114,92 @@ const std::uint16_t *LatentAttention::block(Worker &worker, const std::byte *row
   if (layout.dtype == ABY_DTYPE_BF16)
     return reinterpret_cast<const std::uint16_t *>(rows);
   auto *wide = worker.tile.take<std::uint16_t>(ABK_BLOCK_TOKENS * layout.width);
-  latent_widen_i8(layout, rows, count, wide);
+  lane_widen_i8(layout, rows, count, 0, wide);
   return wide;
 }
 
-// One chunk of a row's context, for sixteen heads, into a new state.
-void LatentAttention::attend(Worker &worker, std::int64_t index, std::int64_t group, std::int64_t chunk,
-                             float *memory) {
-  const LatentRow &row = rows_[static_cast<std::size_t>(index)];
-  const std::uint32_t *query = queries_ + (index * groups_ + group) * (lora_ + rope_) / 2 * kHeadLanes;
-  const std::int64_t first = chunk * kChunk, end = std::min(seen(row), first + kChunk);
+// One chunk of a row's context into new states of a part's groups.
+void LatentAttention::attend(Worker &worker, const Part &part, std::int64_t chunk, float *states) {
+  const LatentRow &row = rows_[static_cast<std::size_t>(part.index)];
+  const std::int64_t first = chunk * kLaneChunk, query_words = (lora_ + rope_) / 2 * kLanes;
+  const std::int64_t end = std::min(position_of(batch_, row.sequence, row.row) + 1, first + kLaneChunk);
   const auto cached = [&](std::int64_t at) { return at < end ? call_.cache.row(batch_, row.sequence, at) : nullptr; };
-  const auto block_bytes = static_cast<std::int64_t>(ABK_BLOCK_TOKENS * call_.cache.row_bytes);
+  const auto row_bytes = static_cast<std::int64_t>(call_.cache.row_bytes);
+  LaneBlock rows;
+  rows.stride = rows.d_qk = lora_ + rope_;
+  rows.d_v = lora_;
   for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS) {
-    const std::int64_t count = std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at);
-    latent_block_bf16(block(worker, cached(at), count), count, lora_, rope_, query, at == first, state(memory),
-                      cached(at + ABK_BLOCK_TOKENS), block_bytes);
+    rows.count = std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at);
+    rows.keys = rows.values = block(worker, cached(at), rows.count);
+    rows.next_keys = {};
+    for (std::int64_t i = 0; i < part.groups; ++i) {
+      if (i == part.groups - 1)
+        rows.next_keys = {cached(at + ABK_BLOCK_TOKENS), row_bytes, row_bytes};
+      const std::uint32_t *query = queries_ + (part.index * groups_ + part.group + i) * query_words;
+      lane_block_bf16(rows, query, lanes(part.group + i), at == first, lane_state(states + i * state_floats_));
+    }
   }
 }
 
-void LatentAttention::attend_all(Worker &worker, std::int64_t index, std::int64_t group) {
-  float *to = states_ + (index * groups_ + group) * state_floats_;
-  const std::int64_t chunks = (seen(rows_[static_cast<std::size_t>(index)]) + kChunk - 1) / kChunk;
-  attend(worker, index, group, 0, to);
-  float *part = worker.middle.take<float>(state_floats_);
-  for (std::int64_t chunk = 1; chunk < chunks; ++chunk) {
-    attend(worker, index, group, chunk, part);
-    latent_merge(state(to), state(part), lora_);
+void LatentAttention::attend_all(Worker &worker, const Part &part) {
+  attend(worker, part, 0, state(part.index, part.group));
+  float *states = worker.middle.take<float>(part.groups * state_floats_);
+  for (std::int64_t chunk = 1; chunk < chunks(part.index); ++chunk) {
+    attend(worker, part, chunk, states);
+    for (std::int64_t i = 0; i < part.groups; ++i)
+      lane_merge(lane_state(state(part.index, part.group + i)), lane_state(states + i * state_floats_),
+                 lanes(part.group + i), lora_);
   }
 }
 
 // For few rows: a chunk to a task, merged afterwards in the same order.
 void LatentAttention::attend_chunks() {
   struct Task {
-    std::int64_t index, group, chunk;
-    float *memory;
+    Part part;
+    std::int64_t chunk;
   };
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  std::vector<std::int64_t> before = {0}; // a row: chunks after the first of the rows before it
+  std::int64_t all = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    before.push_back(before.back() + chunks(i) - 1);
+    all += chunks(i);
+  }
   std::vector<Task> tasks;
-  std::int64_t parts = 0;
-  for (std::int64_t i = 0; i < static_cast<std::int64_t>(rows_.size()); ++i) {
-    const std::int64_t chunks = (seen(rows_[static_cast<std::size_t>(i)]) + kChunk - 1) / kChunk;
-    for (std::int64_t group = 0; group < groups_; ++group) {
-      for (std::int64_t chunk = 0; chunk < chunks; ++chunk)
-        tasks.push_back({i, group, chunk, nullptr});
-      parts += chunks - 1;
-    }
+  for (const Part &part : parts(groups_of_task(all))) {
+    for (std::int64_t chunk = 0; chunk < chunks(part.index); ++chunk)
+      tasks.push_back({part, chunk});
   }
-  float *part = device_.second_scratch().take<float>(parts * state_floats_);
-  for (Task &task : tasks) {
-    task.memory = states_ + (task.index * groups_ + task.group) * state_floats_;
-    if (task.chunk > 0) {
-      task.memory = part;
-      part += state_floats_;
-    }
-  }
+  float *memory = device_.second_scratch().take<float>(before.back() * groups_ * state_floats_);
+  const auto state_of = [&](std::int64_t index, std::int64_t group, std::int64_t chunk) {
+    const std::int64_t place = before[static_cast<std::size_t>(index)] + chunk - 1;
+    return chunk == 0 ? state(index, group) : memory + (place * groups_ + group) * state_floats_;
+  };
   device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
-    const Task &t = tasks[static_cast<std::size_t>(i)];
-    attend(worker, t.index, t.group, t.chunk, t.memory);
+    const auto &[part, chunk] = tasks[static_cast<std::size_t>(i)];
+    attend(worker, part, chunk, state_of(part.index, part.group, chunk));
   });
-  for (const Task &task : tasks) {
-    if (task.chunk > 0)
-      latent_merge(state(states_ + (task.index * groups_ + task.group) * state_floats_), state(task.memory), lora_);
-  }
+  if (before.back() == 0)
+    return;
+  device_.run(rows * groups_, [&](std::int64_t i, Worker &) {
+    const std::int64_t index = i / groups_, group = i % groups_;
+    for (std::int64_t chunk = 1; chunk < chunks(index); ++chunk)
+      lane_merge(lane_state(state(index, group)), lane_state(state_of(index, group, chunk)), lanes(group), lora_);
+  });
 }
 
 // One head's results: W_uv mixed / total.
 void LatentAttention::take_out(Worker &worker, std::int64_t head) {
   const Kernels &kernels = device_.kernels();
   const auto rows = static_cast<std::int64_t>(rows_.size());
-  const std::int64_t group = head / kHeadLanes, lane = head % kHeadLanes;
+  const std::int64_t group = head / kLanes, lane = head % kLanes;
   float *out = worker.sums.take<float>(rows * v_ + rows * lora_); // [rows, v]
   float *mixed = out + rows * v_;                                 // [rows, lora]
   QuantRows quant;
   if (halves_)
     quant = quantised(worker, CpuWeight::of(*call_.v_b));
   for (std::int64_t i = 0; i < rows; ++i) {
-    const LatentState from = state(states_ + (i * groups_ + group) * state_floats_);
+    const LaneState from = lane_state(state(i, group));
     std::copy_n(from.mixed + lane * lora_, lora_, mixed + i * lora_);
     kernels.scale(mixed + i * lora_, 1.0f / from.total[lane], lora_);
     if (halves_)

@@ -3,14 +3,17 @@
 // attended to, sixteen heads at a time; and the mixed rows are taken back out, a head to a task.
 //
 // A row's context is cut into chunks of 512 tokens by position, each with a softmax of its own, and the chunks are
-// merged in order: the result has the same bits whatever else is in the batch and however many threads there are.
+// merged in order: the result has the same bits whatever else is in the batch and however many threads there are. A
+// task takes as many heads as leave work for every thread: a cached row is then read, and widened from int8, once for
+// them.
 #pragma once
 
 #include "backends/common/attention_checks.h"
-#include "backends/cpu/attention/latent_kernels.h"
+#include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/device/cpu_device.h"
 #include "backends/cpu/packed/quant_rows.h"
 
+#include <algorithm>
 #include <vector>
 
 namespace abyssal::cpu {
@@ -33,12 +36,22 @@ public:
   void run();
 
 private:
-  std::int64_t seen(const LatentRow &row) const; // cached tokens that a row sees
-  LatentState state(float *memory) const;
+  // Heads of a row by groups of sixteen: what a task is made of.
+  struct Part {
+    std::int64_t index, group, groups;
+  };
+  std::int64_t chunks(std::int64_t index) const; // of a row's context
+  std::int64_t groups_of_task(std::int64_t tasks) const;
+  std::vector<Part> parts(std::int64_t groups) const;
+  float *state(std::int64_t index, std::int64_t group) const {
+    return states_ + (index * groups_ + group) * state_floats_;
+  }
+  std::int64_t lanes(std::int64_t group) const { return std::min(kLanes, heads_ - group * kLanes); }
+
   void take_in(Worker &worker, std::int64_t head);
-  void attend(Worker &worker, std::int64_t index, std::int64_t group, std::int64_t chunk, float *memory);
+  void attend(Worker &worker, const Part &part, std::int64_t chunk, float *states);
   const std::uint16_t *block(Worker &worker, const std::byte *rows, std::int64_t count) const;
-  void attend_all(Worker &worker, std::int64_t index, std::int64_t group);
+  void attend_all(Worker &worker, const Part &part);
   void attend_chunks();
   void take_out(Worker &worker, std::int64_t head);
   QuantRows quantised(Worker &worker, const CpuWeight &w) const;
