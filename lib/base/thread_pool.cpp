@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -16,9 +17,27 @@ namespace abyssal {
 
 namespace {
 
-// Regions follow each other within microseconds inside a forward pass: a worker that spins this long seldom sleeps
-// between two of them. About 20 us.
-constexpr int kSpins = 500;
+// Regions follow each other within microseconds inside a forward pass, and what one thread does alone between two of
+// them takes some tens: a thread that looks this long before it sleeps seldom sleeps inside one. To fall asleep and be
+// woken costs more than a region of one token.
+constexpr int kSpins = 500;                                // some 10 us of spinning,
+constexpr auto kYielding = std::chrono::microseconds(200); // then of offering the core to others
+
+// Whether `done` came true before it was time to sleep.
+template <typename Done> bool comes_soon(const Done &done) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (done())
+      return true;
+    _mm_pause();
+  }
+  const auto end = std::chrono::steady_clock::now() + kYielding;
+  do {
+    if (done())
+      return true;
+    sched_yield();
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
 
 unsigned usable_cores() noexcept {
   cpu_set_t set;
@@ -61,16 +80,13 @@ struct ThreadPool::State {
     }
   }
 
-  // Spins, then sleeps, until the epoch is no longer `seen`.
+  // Until the epoch is no longer `seen`.
   std::uint64_t await_epoch(std::uint64_t seen) {
-    for (int i = 0; i < kSpins; ++i) {
-      const std::uint64_t now = epoch.load(std::memory_order_acquire);
-      if (now != seen)
-        return now;
-      _mm_pause();
+    const auto changed = [&] { return epoch.load(std::memory_order_acquire) != seen; };
+    if (!comes_soon(changed)) {
+      std::unique_lock lock(mutex);
+      wake.wait(lock, changed);
     }
-    std::unique_lock lock(mutex);
-    wake.wait(lock, [&] { return epoch.load(std::memory_order_acquire) != seen; });
     return epoch.load(std::memory_order_acquire);
   }
 
@@ -97,13 +113,11 @@ struct ThreadPool::State {
   }
 
   void await_workers() {
-    for (int i = 0; i < kSpins; ++i) {
-      if (running.load(std::memory_order_acquire) == 0)
-        return;
-      _mm_pause();
-    }
+    const auto done = [&] { return running.load(std::memory_order_acquire) == 0; };
+    if (comes_soon(done))
+      return;
     std::unique_lock lock(mutex);
-    finished.wait(lock, [&] { return running.load(std::memory_order_acquire) == 0; });
+    finished.wait(lock, done);
   }
 
   void shut_down() noexcept {
