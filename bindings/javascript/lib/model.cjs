@@ -2,7 +2,7 @@
 
 const { fileURLToPath } = require('node:url');
 const { native } = require('./native.cjs');
-const { abortable, checkSignal, invalid } = require('./errors.cjs');
+const { abortable, cancelled, checkSignal, invalid } = require('./errors.cjs');
 const { copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
 const { Device, nativeDevice } = require('./device.cjs');
 const { Sequence, nativeSequence } = require('./sequence.cjs');
@@ -44,12 +44,18 @@ function chatOptions({ tools, variables, ...rest }) {
   return rest;
 }
 
+function checkPlace({ device, backend }) {
+  if ((device ?? null) !== null && (backend ?? null) !== null)
+    throw invalid('device and backend are both given; a device has its backend');
+}
+
 // Opens with progress and signal; start(made, options, device, cancel, progress) makes the call.
 async function open(options, start) {
   const rest = without(options, 'device', 'signal', 'onProgress');
   if (rest.tokenizer !== undefined && rest.tokenizer !== null) rest.tokenizer = pathOf(rest.tokenizer);
   const { onProgress } = options;
   if (onProgress !== undefined && typeof onProgress !== 'function') throw invalid('onProgress is not a function');
+  checkPlace(options);
   const made = new native.Model();
   const cancel = new native.Cancel();
   let failed = null;
@@ -58,11 +64,12 @@ async function open(options, start) {
     ((...values) => {
       if (failed) return;
       try {
-        onProgress(...values);
+        if (onProgress(...values) !== true) return;
+        failed = { error: cancelled('opening the model was cancelled') };
       } catch (error) {
         failed = { error };
-        cancel.cancel();
       }
+      cancel.cancel();
     });
   const begin = () => start(made, rest, nativeDevice(options.device), cancel, progress);
   try {
@@ -100,6 +107,7 @@ class Model {
   static async plan(path, options = {}) {
     const place = pathOf(path);
     checkSignal(options.signal);
+    checkPlace(options);
     return native.Model.plan(place, without(options, 'device', 'signal'), nativeDevice(options.device));
   }
 
