@@ -116,11 +116,13 @@ function takeTensors() {
 async function openWith(step, make) {
   let seen;
   const options = { tokenizer: step.text('tokenizer'), ...modelOptions(step) };
+  const controller = new AbortController(); // a result of onProgress cancels nothing
   const onProgress = (stage, done, total) => {
     seen = [stage, Number(done === total)];
-    return step.text('progress') === 'cancel';
+    if (step.text('progress') === 'cancel') controller.abort();
   };
-  models.set(step.integer('model'), await make(step.has('progress') ? { ...options, onProgress } : options));
+  const watched = { ...options, onProgress, signal: controller.signal };
+  models.set(step.integer('model'), await make(step.has('progress') ? watched : options));
   step.say('opened', ...(seen ? ['progress', ...seen] : []));
 }
 

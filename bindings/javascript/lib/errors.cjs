@@ -14,11 +14,9 @@ native.set_error_class(AbyssalError);
 
 const invalid = (text) => new AbyssalError(text, 'ABY_ERROR_INVALID_ARGUMENT', -2);
 
-const cancelled = (text, options) => new AbyssalError(text, 'ABY_ERROR_CANCELLED', -9, options);
-
 // What an aborted call is rejected with: known as an AbortError too, with the signal's reason as its cause.
 function aborted(signal, text = 'the call was aborted') {
-  const error = cancelled(text, { cause: signal.reason });
+  const error = new AbyssalError(text, 'ABY_ERROR_CANCELLED', -9, { cause: signal.reason });
   Object.defineProperty(error, 'name', { value: 'AbortError', writable: true, configurable: true });
   return error;
 }
@@ -53,4 +51,4 @@ async function abortable(signal, call, cancel) {
   }
 }
 
-module.exports = { AbyssalError, abortable, aborted, cancelled, checkSignal, invalid };
+module.exports = { AbyssalError, abortable, aborted, checkSignal, invalid };

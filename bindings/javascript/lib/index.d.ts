@@ -72,11 +72,8 @@ export interface PlanOptions extends fields.ModelOptions {
 }
 
 export interface OpenOptions extends PlanOptions {
-  /**
-   * done of total bytes in a stage. The result true cancels: the opening is rejected with ABY_ERROR_CANCELLED; an error
-   * that it throws ends the opening too, and rejects it.
-   */
-  onProgress?: (stage: fields.Stage, done: number, total: number) => unknown;
+  /** done of total bytes in a stage. An error that it throws ends the opening, and rejects it; so does the signal. */
+  onProgress?: (stage: fields.Stage, done: number, total: number) => void;
 }
 
 export interface Message {

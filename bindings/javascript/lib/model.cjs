@@ -2,7 +2,7 @@
 
 const { fileURLToPath } = require('node:url');
 const { native } = require('./native.cjs');
-const { abortable, cancelled, checkSignal, invalid } = require('./errors.cjs');
+const { abortable, aborted, checkSignal, invalid } = require('./errors.cjs');
 const { copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
 const { Device, nativeDevice } = require('./device.cjs');
 const { Sequence, nativeSequence } = require('./sequence.cjs');
@@ -64,12 +64,11 @@ async function open(options, start) {
     ((...values) => {
       if (failed) return;
       try {
-        if (onProgress(...values) !== true) return;
-        failed = { error: cancelled('opening the model was cancelled') };
+        onProgress(...values);
       } catch (error) {
         failed = { error };
+        cancel.cancel();
       }
-      cancel.cancel();
     });
   const begin = () => start(made, rest, nativeDevice(options.device), cancel, progress);
   try {
@@ -77,6 +76,8 @@ async function open(options, start) {
   } catch (error) {
     throw failed ? failed.error : error;
   }
+  // A small model is open before it hears of an abort.
+  if (options.signal?.aborted) failed ??= { error: aborted(options.signal, 'opening the model was cancelled') };
   if (failed) {
     made.close();
     throw failed.error;
