@@ -57,3 +57,5 @@ bash tests/javascript/run.sh build
 if [ "$fast" != --fast ]; then bash tests/javascript/from_source.sh build; fi
 step "Java"
 bash tests/java/run.sh
+step "one scenario in five languages"
+bash tests/bindings/run.sh build

@@ -89,6 +89,14 @@ template <typename Fill> std::string read_text(std::size_t guess, Fill &&fill) {
   return std::string(text.data(), text.size());
 }
 
+// What errors call an object.
+inline const char *noun(const aby_device *) { return "device"; }
+inline const char *noun(const aby_model *) { return "model"; }
+inline const char *noun(const aby_sequence *) { return "sequence"; }
+inline const char *noun(const aby_generation *) { return "reply"; }
+inline const char *noun(const aby_experts *) { return "expert layer"; }
+inline const char *noun(const aby_mla *) { return "MLA layer"; }
+
 // The shared handle of an object.
 template <typename Handle, void (*Destroy)(Handle *)> class shared_handle {
 public:
@@ -110,7 +118,7 @@ public:
   std::shared_ptr<Handle> get() const {
     auto copy = load();
     if (!copy)
-      throw error(ABY_ERROR_STATE, "the object was closed");
+      throw error(ABY_ERROR_STATE, std::string("the ") + noun(static_cast<const Handle *>(nullptr)) + " is closed");
     return copy;
   }
   bool closed() const { return !load(); }
@@ -312,7 +320,8 @@ private:
 inline void eval_batch(const std::vector<sequence> &sequences, const std::vector<std::vector<std::int32_t>> &tokens,
                        const aby_eval_options &options = default_eval_options()) {
   if (sequences.size() != tokens.size())
-    throw error(ABY_ERROR_INVALID_ARGUMENT, "eval_batch: as many token lists as sequences are needed");
+    throw error(ABY_ERROR_INVALID_ARGUMENT,
+                std::to_string(sequences.size()) + " sequences, but tokens of " + std::to_string(tokens.size()));
   std::vector<std::shared_ptr<aby_sequence>> held;
   std::vector<aby_sequence *> handles;
   std::vector<const std::int32_t *> pointers;

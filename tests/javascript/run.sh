@@ -18,10 +18,12 @@ trap 'rm -rf "$work"' EXIT
 
 # npm's settings and caches stay out of it.
 export ABYSSAL_ROOT=$root npm_config_cache=$work/cache npm_config_userconfig=$work/npmrc
-mkdir "$work/app"
+app=$build/node/app # stays: tests/bindings/run.sh uses it too
+rm -rf "$app"
+mkdir -p "$app"
 tarball=$(NODE=${nodes[0]} NPM=$npm bash "$root/bindings/javascript/pack.sh" "$build" "$work/packed")
 echo "$(basename "$tarball"): $(($(stat -c %s "$tarball") / 1024 / 1024)) MiB"
-cd "$work/app"
+cd "$app"
 echo '{"name": "app", "private": true}' >package.json
 "${nodes[0]}" "$npm" install --offline --silent --no-audit --no-fund "$tarball"
 cp "$here"/*.mjs "$here"/*.ts "$root/tests/bench/bindings_node.mjs" .

@@ -38,7 +38,7 @@ test('a batch equals its sequences alone', async () => {
   const alone = model.sequence();
   await alone.eval([5, 6, 7]);
   assert.deepEqual(sequences[0].logits, alone.logits);
-  await rejectsWith(() => evalBatch([sequences[0], sequences[0]], [[1], [2]]), 'ABY_ERROR_BUSY');
+  await rejectsWith(() => evalBatch([sequences[0], sequences[0]], [[1], [2]]), 'ABY_ERROR_INVALID_ARGUMENT');
   await rejectsWith(() => evalBatch(sequences, [[1]]), 'ABY_ERROR_INVALID_ARGUMENT');
   await rejectsWith(() => evalBatch([], []), 'ABY_ERROR_INVALID_ARGUMENT');
   assert.equal(sequences[0].length, 3);

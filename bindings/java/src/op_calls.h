@@ -3,6 +3,7 @@
 
 #include "jni_values.h"
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -38,10 +39,11 @@ private:
   std::array<std::vector<const void *>, 12> groups_;
 };
 
-// index and weight have room for [tokens, top_k].
+// index and weight have room for [tokens, top_k], or as much as Java could know where the library refuses top_k.
 inline void route(JNIEnv *env, const device &on, aby_moe_route_args args, const std::vector<float> &logits,
                   const std::vector<float> &bias, jintArray index, jfloatArray weight) {
-  const auto count = static_cast<std::size_t>(args.tokens) * static_cast<std::size_t>(args.top_k);
+  const auto count =
+      static_cast<std::size_t>(args.tokens) * static_cast<std::size_t>(std::clamp(args.top_k, 0, args.experts));
   std::vector<std::int32_t> chosen(count);
   std::vector<float> weights(count);
   args.logits = logits.data();

@@ -15,8 +15,8 @@ native.set_error_class(AbyssalError);
 const invalid = (text) => new AbyssalError(text, 'ABY_ERROR_INVALID_ARGUMENT', -2);
 
 // What an aborted call is rejected with: known as an AbortError too, with the signal's reason as its cause.
-function aborted(signal) {
-  const error = new AbyssalError('the call was aborted', 'ABY_ERROR_CANCELLED', -9, { cause: signal.reason });
+function aborted(signal, text = 'the call was aborted') {
+  const error = new AbyssalError(text, 'ABY_ERROR_CANCELLED', -9, { cause: signal.reason });
   Object.defineProperty(error, 'name', { value: 'AbortError', writable: true, configurable: true });
   return error;
 }
@@ -44,7 +44,7 @@ async function abortable(signal, call, cancel) {
   try {
     return await promise;
   } catch (error) {
-    throw signal.aborted && error.code === 'ABY_ERROR_CANCELLED' ? aborted(signal) : error;
+    throw signal.aborted && error.code === 'ABY_ERROR_CANCELLED' ? aborted(signal, error.message) : error;
   } finally {
     clearInterval(timer);
     signal.removeEventListener('abort', abort);

@@ -81,7 +81,7 @@ export interface PlanOptions extends Omit<fields.ModelOptions, 'tokenizer' | 'pa
   signal?: AbortSignal;
 }
 
-/** done of total bytes in a stage. An error that it throws ends the call, and rejects it. */
+/** done of total bytes in a stage. An error that it throws ends the call, and rejects it; so does the signal. */
 export type OnProgress = (stage: fields.Stage, done: number, total: number) => void;
 
 export interface OpenOptions extends PlanOptions {

@@ -2,7 +2,7 @@
 
 const { fileURLToPath } = require('node:url');
 const { native } = require('./native.cjs');
-const { abortable, checkSignal, invalid } = require('./errors.cjs');
+const { abortable, aborted, checkSignal, invalid } = require('./errors.cjs');
 const { checkNames, copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
 const { Device, nativeDevice } = require('./device.cjs');
 const { Sequence, nativeSequence } = require('./sequence.cjs');
@@ -41,6 +41,11 @@ function chatOptions({ tools, variables, ...rest }) {
   if (tools !== undefined && tools !== null) rest.toolsJson = json(tools, 'tools');
   if (variables !== undefined && variables !== null) rest.variablesJson = json(variables, 'variables');
   return rest;
+}
+
+function checkPlace({ device, backend }) {
+  if ((device ?? null) !== null && (backend ?? null) !== null)
+    throw invalid('device and backend are both given; a device has its backend');
 }
 
 // Options of a model as the addon takes them: without some that are for this side.
@@ -88,9 +93,12 @@ async function listened(options, start) {
 // start(made, options, device, cancel, progress, warning) begins the call.
 async function open(options, start) {
   const rest = modelOptions(options, 'device', 'signal', 'onProgress', 'onWarning');
+  checkPlace(options);
   const made = new native.Model();
   try {
     await listened(options, (...listeners) => start(made, rest, nativeDevice(options.device), ...listeners));
+    // A small model is open before it hears of an abort.
+    if (options.signal?.aborted) throw aborted(options.signal, 'opening the model was cancelled');
   } catch (error) {
     made.close();
     throw error;
@@ -121,6 +129,7 @@ class Model {
   static async plan(path, options = {}) {
     const place = pathOf(path);
     checkSignal(options.signal);
+    checkPlace(options);
     return native.Model.plan(place, modelOptions(options, 'device', 'signal'), nativeDevice(options.device));
   }
 

@@ -43,6 +43,31 @@ bool is_array_of(Napi::Value value, napi_typedarray_type type) {
 
 } // namespace
 
+namespace {
+
+bool is_high(char16_t unit) { return unit >= 0xD800 && unit < 0xDC00; }
+bool is_low(char16_t unit) { return unit >= 0xDC00 && unit < 0xE000; }
+
+// As UTF-8. A lone surrogate, which Node-API would replace, keeps its three bytes: the library refuses it with its
+// place.
+std::string utf8(const std::u16string &units) {
+  std::string text;
+  const auto put = [&](std::uint32_t byte) { text.push_back(static_cast<char>(byte)); };
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    std::uint32_t value = units[i];
+    if (is_high(units[i]) && i + 1 < units.size() && is_low(units[i + 1]))
+      value = 0x10000 + ((value - 0xD800) << 10) + (units[++i] - 0xDC00u);
+    const int more = value < 0x80 ? 0 : value < 0x800 ? 1 : value < 0x10000 ? 2 : 3;
+    constexpr std::uint32_t kLead[] = {0, 0xC0, 0xE0, 0xF0};
+    put(kLead[more] | value >> (6 * more));
+    for (int left = more - 1; left >= 0; --left)
+      put(0x80 | (value >> (6 * left) & 0x3F));
+  }
+  return text;
+}
+
+} // namespace
+
 std::int32_t read_choice(Napi::Value value, const char *name, const Choice *table, std::size_t count) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < count; ++i) {
@@ -102,7 +127,7 @@ float Js<float>::read(Napi::Value value, const char *name) {
 
 std::string Js<std::string>::read(Napi::Value value, const char *name) {
   if (value.IsString())
-    return value.As<Napi::String>();
+    return utf8(value.As<Napi::String>());
   if (!is_array_of(value, napi_uint8_array))
     refuse(std::string(name) + " is " + quoted(value) + "; expected a string, or a Uint8Array");
   const auto bytes = value.As<Napi::Uint8Array>();

@@ -1,5 +1,6 @@
 #include "ops.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace abyssal::node {
@@ -7,7 +8,9 @@ namespace abyssal::node {
 Task route(const Device &device, RouteArgs args, std::vector<float> logits, std::vector<float> bias) {
   auto work = [on = device.object(), args, logits = std::move(logits), bias = std::move(bias)]() -> Convert {
     aby_moe_route_args &raw = args->raw;
-    const auto size = static_cast<std::size_t>(raw.tokens) * static_cast<std::size_t>(raw.top_k);
+    // Another top_k is refused before it is written to.
+    const auto width = static_cast<std::size_t>(std::clamp(raw.top_k, 0, raw.experts));
+    const auto size = static_cast<std::size_t>(raw.tokens) * width;
     std::vector<std::int32_t> index(size);
     std::vector<float> weight(size);
     raw.logits = logits.data();

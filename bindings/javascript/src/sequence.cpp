@@ -1,5 +1,6 @@
 #include "objects.h"
 
+#include <set>
 #include <utility>
 
 namespace abyssal::node {
@@ -14,7 +15,7 @@ void SequenceState::cancel() noexcept {
 
 void SequenceState::check_free() const {
   if (used_)
-    throw error(ABY_ERROR_BUSY, "the sequence is in use by a call that has not ended: await it first");
+    throw error(ABY_ERROR_BUSY, "the sequence is in use by a call on another thread");
 }
 
 std::shared_ptr<void> SequenceState::use() {
@@ -26,7 +27,7 @@ std::shared_ptr<void> SequenceState::use() {
 
 const std::shared_ptr<SequenceState> &Sequence::state() const {
   if (!state_)
-    throw error(ABY_ERROR_STATE, "the sequence was closed");
+    throw error(ABY_ERROR_STATE, "the sequence is closed");
   return state_;
 }
 
@@ -76,9 +77,11 @@ void Batch::add(const Sequence &sequence, std::vector<std::int32_t> tokens) {
 Task Batch::eval(EvalOptions options) {
   if (sequences_.empty())
     throw error(ABY_ERROR_INVALID_ARGUMENT, "evalBatch: there are no sequences");
+  if (std::set(sequences_.begin(), sequences_.end()).size() != sequences_.size())
+    throw error(ABY_ERROR_INVALID_ARGUMENT, "a sequence occurs twice in one batch");
   std::vector<std::shared_ptr<void>> uses;
   for (const auto &on : sequences_)
-    uses.push_back(on->use()); // one that is given twice is in use
+    uses.push_back(on->use());
   auto work = [states = sequences_, uses = std::move(uses), tokens = tokens_, options] {
     std::vector<sequence> objects;
     for (const auto &on : states) {

@@ -337,8 +337,8 @@ class Model:
 
         Shapes must be those of the model; the type may differ; see from_tensors() for what is an array. Every
         sequence of this model is empty afterwards: caches made with the old weights are dropped.
-        Raises Busy while an evaluation runs, NotFound for a tensor that the model does not have, InvalidArgument for
-        a wrong shape, BufferError while a view of a sequence's results is alive. The model is then unchanged.
+        Raises Busy while an evaluation runs, NotFound for a tensor that the model does not have, FormatError for a
+        wrong shape, BufferError while a view of a sequence's results is alive. The model is then unchanged.
         """
         self._raw.update(as_tensors(tensors))
 

@@ -6,6 +6,7 @@ host memory; others are copied. Results are new arrays. Each call has finished w
 
 from __future__ import annotations
 
+import operator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Type
 
@@ -54,7 +55,11 @@ def _check_shape(array: npt.NDArray[Any], name: str, shape: Tuple[Optional[int],
 
 
 def _int32(value: int, name: str) -> int:
-    return unsigned(value, 31, name)
+    """An integer that fits; the library knows its range."""
+    number = operator.index(value)
+    if not -(2**31) <= number < 2**31:
+        raise InvalidArgument(f"{name} is {number}; expected an integer of 32 bits")
+    return number
 
 
 def _choice(choices: "dict[str, int]", value: str, name: str) -> int:
@@ -243,7 +248,7 @@ class Experts(_Handle):
         )
         self._hidden = hidden
 
-    def __call__(self, x: npt.ArrayLike, index: npt.ArrayLike, weight: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def run(self, x: npt.ArrayLike, index: npt.ArrayLike, weight: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Sum over a row's experts of weight * down(silu(gate x) * up x), plus the shared experts.
 
         x: float32 [b, d]. index: int32 [b, k], 0 to e - 1, no expert twice in a row. weight: float32 [b, k].
@@ -252,6 +257,8 @@ class Experts(_Handle):
         rows = _f32(x, "x", None, self._hidden)
         chosen = _i32(index, "index", rows.shape[0], None)
         return self._raw.run(rows, chosen, _f32(weight, "weight", *chosen.shape))
+
+    __call__ = run
 
     def __enter__(self) -> "Experts":
         return self

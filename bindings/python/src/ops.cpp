@@ -4,6 +4,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <vector>
@@ -27,9 +28,6 @@ py::tuple moe_route(const DeviceHandle &handle, const FloatArray &logits, const 
   auto args = default_moe_route_args();
   args.tokens = size32(logits.shape(0));
   args.experts = size32(logits.shape(1));
-  if (top_k < 1 || top_k > args.experts) // before the results are allocated
-    throw error(ABY_ERROR_INVALID_ARGUMENT, "top_k is " + std::to_string(top_k) + "; expected 1 to " +
-                                                std::to_string(args.experts) + ", the number of experts");
   args.top_k = top_k;
   args.n_group = n_group;
   args.topk_group = topk_group;
@@ -39,8 +37,9 @@ py::tuple moe_route(const DeviceHandle &handle, const FloatArray &logits, const 
   args.routed_scaling_factor = routed_scaling_factor;
   args.logits = logits.data();
   args.bias = bias ? bias->data() : nullptr;
-  py::array_t<std::int32_t> index({logits.shape(0), py::ssize_t{top_k}});
-  py::array_t<float> weight({logits.shape(0), py::ssize_t{top_k}});
+  const py::ssize_t width = std::clamp(top_k, 0, args.experts); // another top_k is refused before it is written to
+  py::array_t<std::int32_t> index({logits.shape(0), width});
+  py::array_t<float> weight({logits.shape(0), width});
   args.index = index.mutable_data();
   args.weight = weight.mutable_data();
   {
@@ -52,7 +51,7 @@ py::tuple moe_route(const DeviceHandle &handle, const FloatArray &logits, const 
 
 class ExpertsHandle : public Handle<experts> {
 public:
-  explicit ExpertsHandle(experts made) : Handle(make_state<experts>(std::move(made)), "experts") {}
+  explicit ExpertsHandle(experts made) : Handle(make_state<experts>(std::move(made)), "expert layer") {}
 };
 
 using Buffers = std::vector<py::buffer>;

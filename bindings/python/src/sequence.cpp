@@ -18,7 +18,7 @@ namespace abyssal::python {
 std::unique_lock<std::mutex> SequenceState::enter() {
   std::unique_lock lock(use, std::try_to_lock);
   if (!lock.owns_lock())
-    throw error(ABY_ERROR_BUSY, "another thread is inside a call on this sequence");
+    throw error(ABY_ERROR_BUSY, "the sequence is in use by a call on another thread");
   return lock;
 }
 

@@ -35,6 +35,15 @@ public final class AbyssalException extends RuntimeException {
     return number;
   }
 
+  /**
+   * The C API's name of the status, as every language has it.
+   *
+   * @return such as "ABY_ERROR_FORMAT"
+   */
+  public String code() {
+    return "ABY_ERROR_" + status();
+  }
+
   @Override
   public String toString() {
     return getClass().getName() + ": " + status() + ": " + getMessage();

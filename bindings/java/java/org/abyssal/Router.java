@@ -111,15 +111,16 @@ public final class Router {
    * @throws AbyssalException INVALID_ARGUMENT, DEVICE
    */
   public Routes route(Device device, float[] logits, int experts) {
-    if (experts < 1 || topK < 1 || topK > experts) {
-      throw Check.invalid("topK is " + topK + "; expected 1 to " + experts + ", the number of experts");
+    if (experts < 1) {
+      throw Check.invalid("experts is " + experts + "; expected 1 or more");
     }
     int rows = logits.length / experts;
     Check.elements(logits.length, "logits", (long) rows * experts, "whole rows of " + experts);
     if (bias.length != 0) {
       Check.elements(bias.length, "bias", experts, "[e]");
     }
-    int chosen = Math.multiplyExact(rows, topK);
+    int width = Math.max(0, Math.min(topK, experts)); // another topK is refused before it is written to
+    int chosen = Math.multiplyExact(rows, width);
     Routes routes = new Routes(new int[chosen], new float[chosen]);
     try (RawRouteArgs raw = new RawRouteArgs()) {
       raw.setTokens(rows);

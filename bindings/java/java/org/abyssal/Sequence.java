@@ -68,7 +68,7 @@ public final class Sequence extends NativeSequence {
       throw Check.invalid(sequences.size() + " sequences, but tokens of " + tokens.size());
     }
     if (sequences.stream().distinct().count() != sequences.size()) {
-      throw Check.invalid("a sequence occurs twice");
+      throw Check.invalid("a sequence occurs twice in one batch");
     }
     List<Sequence> entered = new ArrayList<>();
     try (RawEvalOptions raw = options.raw(); RawBatch batch = new RawBatch()) {

@@ -8,7 +8,7 @@ final class Use {
 
   void enter() {
     if (!taken.compareAndSet(false, true)) {
-      throw new AbyssalException(Status.BUSY, "another thread is inside a call on this sequence");
+      throw new AbyssalException(Status.BUSY, "the sequence is in use by a call on another thread");
     }
   }
 

@@ -50,7 +50,7 @@ final class Watch {
   /** Runs body, an evaluation; not at all when it is cancelled already. */
   void run(Runnable body) {
     if (wanted(Thread.currentThread())) {
-      throw new AbyssalException(Status.CANCELLED, "the thread is interrupted or the token cancelled");
+      throw new AbyssalException(Status.CANCELLED, "the evaluation was cancelled");
     }
     begin();
     try {

@@ -1,0 +1,243 @@
+/* Sequences and replies. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "scenario_c.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+void sequence(const step *s) {
+  aby_sequence *made;
+  if (failed(s, aby_sequence_create(&made, models[slot(s, "model")])))
+    return;
+  aby_sequence_destroy(sequences[slot(s, "sequence")]);
+  sequences[slot(s, "sequence")] = made;
+}
+
+static aby_eval_options eval_options(const step *s) {
+  aby_eval_options options;
+  must(aby_eval_options_init(&options, sizeof options));
+  options.keep = (step_integer(s, "hidden", 0) ? ABY_KEEP_HIDDEN : ABY_KEEP_DEFAULT) |
+                 (step_integer(s, "hidden_layers", 0) ? ABY_KEEP_HIDDEN_LAYERS : ABY_KEEP_DEFAULT) |
+                 (step_integer(s, "routes", 0) ? ABY_KEEP_ROUTES : ABY_KEEP_DEFAULT);
+  options.logits = (uint64_t)step_integer(s, "logits", 1);
+  options.mtp = (uint32_t)step_integer(s, "mtp", 0);
+  options.chunk = (uint32_t)step_integer(s, "chunk", 0);
+  return options;
+}
+
+static void say_length(const step *s, const aby_sequence *of) {
+  size_t length;
+  if (!failed(s, aby_sequence_length(&length, of)))
+    printf("%d length %zu\n", s->number, length);
+}
+
+void eval(const step *s) {
+  aby_sequence *on = sequences[slot(s, "sequence")];
+  const aby_eval_options options = eval_options(s);
+  const size_t count = step_words(step_find(s, "tokens"), 10, token_room, TOKENS, NULL);
+  if (!failed(s, aby_sequence_eval(on, token_room, count, &options)))
+    say_length(s, on);
+}
+
+void eval_batch(const step *s) {
+  const aby_eval_options options = eval_options(s);
+  int32_t chosen[SLOTS], tokens[SLOTS][SLOTS];
+  aby_sequence *on[SLOTS];
+  const int32_t *lists[SLOTS];
+  size_t counts[SLOTS], i, length;
+  const size_t count = step_words(step_find(s, "sequences"), 10, chosen, SLOTS, NULL);
+  const char *rest = step_find(s, "tokens");
+  for (i = 0; i < count; ++i) {
+    on[i] = sequences[chosen[i]];
+    lists[i] = tokens[i];
+    counts[i] = step_words(rest, 10, tokens[i], SLOTS, &rest);
+  }
+  if (failed(s, aby_sequence_eval_batch(on, lists, counts, count, &options)))
+    return;
+  printf("%d lengths", s->number);
+  for (i = 0; i < count; ++i) {
+    must(aby_sequence_length(&length, on[i]));
+    printf(" %zu", length);
+  }
+  putchar('\n');
+}
+
+typedef struct long_eval {
+  aby_sequence *on;
+  size_t count;
+  aby_status status;
+  char text[256];
+  atomic_int ended;
+} long_eval;
+
+static void *run_long_eval(void *context) {
+  long_eval *work = context;
+  do {
+    work->status = aby_sequence_eval(work->on, token_room, work->count, NULL);
+  } while (work->status == ABY_ERROR_BUSY); /* a fork was in it */
+  snprintf(work->text, sizeof work->text, "%s", aby_last_error()); /* of this thread */
+  atomic_store(&work->ended, 1);
+  return NULL;
+}
+
+/* Evaluates a token over and over on another thread: forks until that is refused, then cancels until it ends. */
+void interrupt(const step *s) {
+  const struct timespec pause = {0, 1000000};
+  long_eval work = {0};
+  pthread_t thread;
+  int refused = 0;
+  work.on = sequences[slot(s, "sequence")];
+  for (work.count = 0; work.count < (size_t)step_integer(s, "count", 0); ++work.count)
+    token_room[work.count] = (int32_t)step_integer(s, "token", 0);
+  if (pthread_create(&thread, NULL, run_long_eval, &work) != 0)
+    abort();
+  while (!refused && !atomic_load(&work.ended)) {
+    aby_sequence *copy = NULL;
+    refused = failed(s, aby_sequence_fork(&copy, work.on));
+    aby_sequence_destroy(copy);
+  }
+  while (!atomic_load(&work.ended)) {
+    must(aby_sequence_cancel(work.on));
+    nanosleep(&pause, NULL);
+  }
+  pthread_join(thread, NULL);
+  if (work.status != ABY_OK)
+    say_error(s, work.status, work.text);
+  say_length(s, work.on);
+}
+
+void output(const step *s) {
+  static const char *const kOutputs[] = {"logits",       "hidden",  "route_index", "route_weight", "cache_c_kv",
+                                         "cache_k_rope", "cache_k", "cache_v",     "mtp_logits",   "mtp_hidden"};
+  const char *name = step_text(s, "output");
+  const int32_t layer = (int32_t)step_integer(s, "layer", -1);
+  aby_output kind = 0;
+  aby_array array;
+  must(aby_array_init(&array, sizeof array));
+  while (strcmp(kOutputs[kind], name) != 0)
+    ++kind;
+  if (!failed(s, aby_sequence_output(&array, sequences[slot(s, "sequence")], kind, layer)))
+    say_array(s, array.dtype == ABY_DTYPE_I32, array.data, array.shape, array.rank);
+}
+
+void tokens(const step *s) {
+  const aby_sequence *of = sequences[slot(s, "sequence")];
+  size_t length, count;
+  if (failed(s, aby_sequence_length(&length, of)))
+    return;
+  printf("%d length %zu\n", s->number, length);
+  must(aby_sequence_tokens(token_room, TOKENS, &count, of));
+  say_integers(s, "tokens", token_room, count);
+}
+
+void truncate_to(const step *s) {
+  aby_sequence *of = sequences[slot(s, "sequence")];
+  if (!failed(s, aby_sequence_truncate(of, slot(s, "length"))))
+    say_length(s, of);
+}
+
+void fork_into(const step *s) {
+  aby_sequence *made;
+  if (failed(s, aby_sequence_fork(&made, sequences[slot(s, "sequence")])))
+    return;
+  aby_sequence_destroy(sequences[slot(s, "into")]);
+  sequences[slot(s, "into")] = made;
+}
+
+/* ---------------------------------------------------------------- replies */
+
+static const char *const kFinish[] = {"none", "stop", "length", "cancelled"};
+static const char *const kTextKinds[] = {"content", "reasoning"};
+
+static aby_generation_options generation_options(const step *s, uint32_t plain) {
+  static int32_t stop_tokens[TOKENS];
+  aby_generation_options options;
+  must(aby_generation_options_init(&options, sizeof options));
+  options.max_tokens = (uint64_t)step_integer(s, "max_tokens", 0);
+  options.temperature = step_float(s, "temperature", options.temperature);
+  options.top_p = step_float(s, "top_p", 0);
+  options.top_k = (uint32_t)step_integer(s, "top_k", 0);
+  options.min_p = step_float(s, "min_p", 0);
+  options.seed = (uint64_t)step_integer(s, "seed", 0);
+  options.ignore_eos = (uint32_t)step_integer(s, "ignore_eos", 0);
+  options.stop_token_count = step_words(step_find(s, "stop_tokens"), 10, stop_tokens, TOKENS, NULL);
+  options.stop_tokens = stop_tokens;
+  options.chunk = (uint32_t)step_integer(s, "chunk", 0);
+  options.plain = (uint32_t)step_integer(s, "plain", plain);
+  return options;
+}
+
+static void say_event(const step *s, const aby_event *event) {
+  static const char *const kKinds[] = {"prompt", "token", "end"};
+  printf("%d event %s %d %s ", s->number, kKinds[event->kind], event->token, kTextKinds[event->text_kind]);
+  say_quoted(event->text, (size_t)event->text_length);
+  putchar('\n');
+  if (event->kind == ABY_EVENT_PROMPT)
+    say_numbers(s, "prompt", (uint64_t[]){event->prompt_done, event->prompt_total}, 2);
+  if (event->kind == ABY_EVENT_END)
+    printf("%d end %s %d %d\n", s->number, kFinish[event->finish_reason], (int)event->completion_tokens,
+           (int)event->reasoning_tokens);
+}
+
+void generate(const step *s) {
+  aby_sequence *on = sequences[slot(s, "sequence")];
+  const aby_generation_options options = generation_options(s, 1);
+  const size_t count = step_words(step_find(s, "tokens"), 10, token_room, TOKENS, NULL);
+  int64_t left = step_integer(s, "leave", 0);
+  aby_generation *reply;
+  aby_event event;
+  must(aby_event_init(&event, sizeof event));
+  if (failed(s, aby_generation_create(&reply, on, token_room, count, &options)))
+    return;
+  if (step_integer(s, "cancel", 0))
+    must(aby_generation_cancel(reply));
+  while (event.kind != ABY_EVENT_END && !failed(s, aby_generation_step(&event, reply))) {
+    say_event(s, &event);
+    if (--left == 0)
+      break;
+  }
+  aby_generation_destroy(reply);
+  say_length(s, on);
+}
+
+/* Both texts and the tokens of a reply, from its events. */
+static void gather(const step *s, aby_generation *reply) {
+  static char texts[2][TEXT];
+  size_t lengths[2] = {0, 0}, count = 0;
+  aby_event event;
+  must(aby_event_init(&event, sizeof event));
+  while (event.kind != ABY_EVENT_END) {
+    char *to;
+    if (failed(s, aby_generation_step(&event, reply)))
+      return;
+    to = texts[event.text_kind] + lengths[event.text_kind];
+    memcpy(to, event.text, (size_t)event.text_length);
+    lengths[event.text_kind] += (size_t)event.text_length;
+    if (event.kind == ABY_EVENT_TOKEN)
+      token_room[count++] = event.token;
+  }
+  say_text(s, "reasoning", texts[ABY_TEXT_REASONING], lengths[ABY_TEXT_REASONING]);
+  say_text(s, "content", texts[ABY_TEXT_CONTENT], lengths[ABY_TEXT_CONTENT]);
+  say_integers(s, "tokens", token_room, count);
+  printf("%d end %s %d %d %d\n", s->number, kFinish[event.finish_reason], (int)event.prompt_done,
+         (int)event.completion_tokens, (int)event.reasoning_tokens);
+}
+
+/* What the other languages have as one call. */
+void chat(const step *s) {
+  aby_model *of = models[slot(s, "model")];
+  const aby_generation_options options = generation_options(s, 0);
+  aby_sequence *on = NULL;
+  aby_generation *reply = NULL;
+  size_t length, count;
+  if (failed(s, render(s, &length)) ||
+      failed(s, aby_model_tokenize(token_room, TOKENS, &count, of, text_room, length, ABY_TOKENIZE_DEFAULT)) ||
+      failed(s, aby_sequence_create(&on, of)))
+    return;
+  if (!failed(s, aby_generation_create(&reply, on, token_room, count, &options)))
+    gather(s, reply);
+  aby_generation_destroy(reply);
+  aby_sequence_destroy(on);
+}

@@ -1,0 +1,162 @@
+// Sequences and replies.
+#include "scenario_cpp.h"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+namespace {
+
+const std::vector<std::string> kKinds{"prompt", "token", "end"};
+const std::vector<std::string> kTextKinds{"content", "reasoning"};
+const std::vector<std::string> kFinish{"none", "stop", "length", "cancelled"};
+
+std::string name(const std::vector<std::string> &names, std::int32_t number) {
+  return names.at(static_cast<std::size_t>(number));
+}
+
+// stop_tokens must outlive the options.
+aby_generation_options generation_options(const step &s, const Integers &stop_tokens, std::int64_t plain) {
+  aby_generation_options options = abyssal::default_generation_options();
+  options.max_tokens = number<std::uint64_t>(s, "max_tokens");
+  options.temperature = step_float(&s, "temperature", options.temperature);
+  options.top_p = step_float(&s, "top_p", 0);
+  options.top_k = number<std::uint32_t>(s, "top_k");
+  options.min_p = step_float(&s, "min_p", 0);
+  options.seed = number<std::uint64_t>(s, "seed");
+  options.ignore_eos = number<std::uint32_t>(s, "ignore_eos");
+  options.stop_tokens = stop_tokens.data();
+  options.stop_token_count = stop_tokens.size();
+  options.chunk = number<std::uint32_t>(s, "chunk");
+  options.plain = number<std::uint32_t>(s, "plain", plain);
+  return options;
+}
+
+aby_eval_options eval_options(const step &s) {
+  aby_eval_options options = abyssal::default_eval_options();
+  options.keep = (number(s, "hidden") != 0 ? ABY_KEEP_HIDDEN : ABY_KEEP_DEFAULT) |
+                 (number(s, "hidden_layers") != 0 ? ABY_KEEP_HIDDEN_LAYERS : ABY_KEEP_DEFAULT) |
+                 (number(s, "routes") != 0 ? ABY_KEEP_ROUTES : ABY_KEEP_DEFAULT);
+  options.logits = number<std::uint64_t>(s, "logits", 1);
+  options.mtp = number<std::uint32_t>(s, "mtp");
+  options.chunk = number<std::uint32_t>(s, "chunk");
+  return options;
+}
+
+} // namespace
+
+void sequence(const step &s) { sequences.insert_or_assign(number(s, "sequence"), abyssal::sequence(model_of(s))); }
+
+void eval(const step &s) {
+  sequence_of(s).eval(integers(s, "tokens"), eval_options(s));
+  say(s, "length", sequence_of(s).length());
+}
+
+void eval_batch(const step &s) {
+  std::vector<abyssal::sequence> on;
+  std::vector<Integers> lists;
+  for (const std::int32_t i : integers(s, "sequences"))
+    on.push_back(sequences.at(i));
+  for (const char *rest = step_find(&s, "tokens"); rest != nullptr;)
+    lists.push_back(words<std::int32_t>(rest, 10, &rest));
+  abyssal::eval_batch(on, lists, eval_options(s));
+  Integers lengths;
+  for (const abyssal::sequence &one : on)
+    lengths.push_back(static_cast<std::int32_t>(one.length()));
+  say_integers_of(s, "lengths", lengths);
+}
+
+// Evaluates a token over and over on another thread: forks until that is refused, then cancels until it ends.
+void interrupt(const step &s) {
+  abyssal::sequence on = sequence_of(s);
+  const Integers tokens(number<std::size_t>(s, "count"), number<std::int32_t>(s, "token"));
+  std::atomic<bool> ended{false};
+  std::optional<abyssal::error> ended_by;
+  std::thread thread([&] {
+    do {
+      ended_by.reset();
+      try {
+        on.eval(tokens);
+      } catch (const abyssal::error &failed) {
+        ended_by = failed;
+      }
+    } while (ended_by && ended_by->status() == ABY_ERROR_BUSY); // a fork was in it
+    ended = true;
+  });
+  for (bool refused = false; !refused && !ended;) {
+    try {
+      on.fork();
+    } catch (const abyssal::error &failed) {
+      say_error(s, failed);
+      refused = true;
+    }
+  }
+  for (; !ended; std::this_thread::sleep_for(std::chrono::milliseconds(1)))
+    on.cancel();
+  thread.join();
+  if (ended_by)
+    say_error(s, *ended_by);
+  say(s, "length", on.length());
+}
+
+void output(const step &s) {
+  static const std::vector<std::string> kOutputs{"logits",     "hidden",       "route_index", "route_weight",
+                                                 "cache_c_kv", "cache_k_rope", "cache_k",     "cache_v",
+                                                 "mtp_logits", "mtp_hidden"};
+  const aby_array array =
+      sequence_of(s).output(place(kOutputs, text(s, "output")), number<std::int32_t>(s, "layer", -1));
+  say_array(&s, array.dtype == ABY_DTYPE_I32, array.data, array.shape, array.rank);
+}
+
+void tokens(const step &s) {
+  say(s, "length", sequence_of(s).length());
+  say_integers_of(s, "tokens", sequence_of(s).tokens());
+}
+
+void truncate_to(const step &s) {
+  sequence_of(s).truncate(number<std::size_t>(s, "length"));
+  say(s, "length", sequence_of(s).length());
+}
+
+void fork_into(const step &s) { sequences.insert_or_assign(number(s, "into"), sequence_of(s).fork()); }
+
+void generate(const step &s) {
+  const Integers stop_tokens = integers(s, "stop_tokens");
+  abyssal::generation reply(sequence_of(s), integers(s, "tokens"), generation_options(s, stop_tokens, 1));
+  if (number(s, "cancel") != 0)
+    reply.cancel();
+  std::int64_t left = number(s, "leave", -1); // never
+  for (aby_event_kind kind = ABY_EVENT_PROMPT; kind != ABY_EVENT_END && left != 0;) {
+    const aby_event event = reply.step();
+    kind = event.kind;
+    --left;
+    say(s, "event", name(kKinds, kind), event.token, name(kTextKinds, event.text_kind),
+        Quoted{abyssal::text_of(event)});
+    if (kind == ABY_EVENT_PROMPT)
+      say(s, "prompt", event.prompt_done, event.prompt_total);
+    if (kind == ABY_EVENT_END)
+      say(s, "end", name(kFinish, event.finish_reason), event.completion_tokens, event.reasoning_tokens);
+  }
+  reply.close();
+  say(s, "length", sequence_of(s).length());
+}
+
+// What the other languages have as one call.
+void chat(const step &s) {
+  const Integers stop_tokens = integers(s, "stop_tokens");
+  const Integers prompt = model_of(s).tokenize(render(s));
+  abyssal::generation reply(abyssal::sequence(model_of(s)), prompt, generation_options(s, stop_tokens, 0));
+  std::string texts[2];
+  Integers tokens;
+  aby_event event{};
+  for (event.kind = ABY_EVENT_PROMPT; event.kind != ABY_EVENT_END;) {
+    event = reply.step();
+    texts[event.text_kind] += abyssal::text_of(event);
+    if (event.kind == ABY_EVENT_TOKEN)
+      tokens.push_back(event.token);
+  }
+  say(s, "reasoning", Quoted{texts[ABY_TEXT_REASONING]});
+  say(s, "content", Quoted{texts[ABY_TEXT_CONTENT]});
+  say_integers_of(s, "tokens", tokens);
+  say(s, "end", name(kFinish, event.finish_reason), event.prompt_done, event.completion_tokens, event.reasoning_tokens);
+}
