@@ -1,7 +1,6 @@
 #include "base/thread_pool.h"
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -17,27 +16,9 @@ namespace abyssal {
 
 namespace {
 
-// Regions follow each other within microseconds inside a forward pass, and what one thread does alone between two of
-// them takes some tens: a thread that looks this long before it sleeps seldom sleeps inside one. To fall asleep and be
-// woken costs more than a region of one token.
-constexpr int kSpins = 500;                                // some 10 us of spinning,
-constexpr auto kYielding = std::chrono::microseconds(200); // then of offering the core to others
-
-// Whether `done` came true before it was time to sleep.
-template <typename Done> bool comes_soon(const Done &done) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (done())
-      return true;
-    _mm_pause();
-  }
-  const auto end = std::chrono::steady_clock::now() + kYielding;
-  do {
-    if (done())
-      return true;
-    sched_yield();
-  } while (std::chrono::steady_clock::now() < end);
-  return false;
-}
+// Regions follow each other within microseconds inside a forward pass: a worker that spins this long seldom sleeps
+// between two of them. About 20 us.
+constexpr int kSpins = 500;
 
 unsigned usable_cores() noexcept {
   cpu_set_t set;
@@ -80,13 +61,16 @@ struct ThreadPool::State {
     }
   }
 
-  // Until the epoch is no longer `seen`.
+  // Spins, then sleeps, until the epoch is no longer `seen`.
   std::uint64_t await_epoch(std::uint64_t seen) {
-    const auto changed = [&] { return epoch.load(std::memory_order_acquire) != seen; };
-    if (!comes_soon(changed)) {
-      std::unique_lock lock(mutex);
-      wake.wait(lock, changed);
+    for (int i = 0; i < kSpins; ++i) {
+      const std::uint64_t now = epoch.load(std::memory_order_acquire);
+      if (now != seen)
+        return now;
+      _mm_pause();
     }
+    std::unique_lock lock(mutex);
+    wake.wait(lock, [&] { return epoch.load(std::memory_order_acquire) != seen; });
     return epoch.load(std::memory_order_acquire);
   }
 
@@ -113,11 +97,13 @@ struct ThreadPool::State {
   }
 
   void await_workers() {
-    const auto done = [&] { return running.load(std::memory_order_acquire) == 0; };
-    if (comes_soon(done))
-      return;
+    for (int i = 0; i < kSpins; ++i) {
+      if (running.load(std::memory_order_acquire) == 0)
+        return;
+      _mm_pause();
+    }
     std::unique_lock lock(mutex);
-    finished.wait(lock, done);
+    finished.wait(lock, [&] { return running.load(std::memory_order_acquire) == 0; });
   }
 
   void shut_down() noexcept {
