@@ -95,7 +95,7 @@ _SIZES = {
         grpo_prompts=128,
         reject_problems=40000,
         final_steps=1000,
-        distill_steps=1000,
+        distill_steps=800,
         mtp_steps=300,
     ),
     "smoke": Size(
