@@ -63,7 +63,7 @@ def main() -> None:
     args = parser.parse_args()
     sets = dialogue.held_out_sets(random.Random(settings.SEED + 1), args.size)
     problems = sets["arithmetic"] + sets["wide"]
-    print("| format | arithmetic | mixture, half of it in wordings of the later stages | mean log-probability of a token |")
+    print("| format | arithmetic | mixture of all stages | mean log-probability of a token |")
     print("|---|---|---|---|")
     for name, options in FORMATS.items():
         writer = Rollouts.open(args.checkpoint, settings.threads(), **options)
