@@ -155,7 +155,7 @@ Routing is balanced by V3's bias update alone. Load of an expert over the mean, 
 - Its English is that of its templates. It reads past names and things it has not seen, and can be led astray by a wording
   it has not: see the columns of hand-written questions above.
 - It writes one or two sentences of chat (a greeting, who it is, what it can do) and declines other questions; it has no
-  other knowledge.
+  other knowledge. `hi` alone, in small letters, it takes for a goodbye; `Hi` and the other greetings that were tried it knows.
 - An answer can be wrong although every step is laid out. Do not use it to calculate.
 """
     )
