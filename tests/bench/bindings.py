@@ -19,8 +19,8 @@ import tempfile
 import time
 from typing import Dict, List, Optional, Tuple
 
-from compare import ROOT, Failure, cpu_model, physical_cores, positive_number
-from workers import LANGUAGES, Worker, Workers, languages, same
+from compare import Failure, cpu_model, physical_cores, positive_number
+from workers import LANGUAGES, Worker, Workers, argument_parser, languages, same
 
 LIMITS = {"Python": 0.03, "Node.js": 0.05, "Java": 0.03}  # per token, over C
 AGAIN = "C again"
@@ -127,12 +127,7 @@ def measure_logits(workers: List[Worker], tokens: int, warm: int, rounds: int):
 
 
 def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", metavar="MODEL", nargs="?", default=str(ROOT / "examples/models/abyssal-tiny-r1"),
-                        help="default: examples/models/abyssal-tiny-r1")
-    parser.add_argument("--languages", default=",".join(LANGUAGES), help="beside C (default c,python,node,java)")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (default build)")
-    parser.add_argument("--node", metavar="PATH", help="the Node.js to run (default: the first of cmake/nodes.sh)")
+    parser = argument_parser(__doc__, "beside C (default c,python,node,java)")
     parser.add_argument("--tokens", type=positive_number, default=256, help="of a reply (default 256)")
     parser.add_argument("--prompt", type=positive_number, default=512, help="tokens whose logits are read (default 512)")
     parser.add_argument("--rounds", type=positive_number, default=150, help="of replies (default 150)")

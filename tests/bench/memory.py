@@ -15,8 +15,8 @@ import sys
 import tempfile
 from typing import List, Optional, Tuple
 
-from compare import ROOT, Failure, positive_number
-from workers import LANGUAGES, Workers, languages
+from compare import Failure, positive_number
+from workers import LANGUAGES, Workers, argument_parser, languages
 
 QUARTERS = 4
 LIMIT = 1024  # KiB. A leak of 1 KiB a reply, or of 10 KiB a model, is as much in the second half of a whole run.
@@ -51,12 +51,7 @@ def quarters(text: str) -> int:
 
 
 def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", metavar="MODEL", nargs="?", default=str(ROOT / "examples/models/abyssal-tiny-r1"),
-                        help="default: examples/models/abyssal-tiny-r1")
-    parser.add_argument("--languages", default=",".join(LANGUAGES), help="default c,python,node,java")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (default build)")
-    parser.add_argument("--node", metavar="PATH", help="the Node.js to run (default: the first of cmake/nodes.sh)")
+    parser = argument_parser(__doc__, "default c,python,node,java")
     parser.add_argument("--cycles", type=quarters, default=200, help="models opened and closed (default 200)")
     parser.add_argument("--replies", type=quarters, default=2000, help="replies written (default 2000)")
     return parser.parse_args(arguments)

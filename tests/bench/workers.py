@@ -3,6 +3,7 @@
 What they need is what tests/run.sh leaves: build/ with the Node.js addon and the Java jars, and the package in this Python.
 """
 
+import argparse
 import json
 import pathlib
 import shutil
@@ -130,6 +131,17 @@ class Workers:
         run(["javac", "-d", str(classes), "-cp", ":".join(jars), str(HERE / "BindingsJava.java")], 600)
         return ["java", *(JAVA_MEMORY if self.memory else []), "--enable-native-access=ALL-UNNAMED", "-cp",
                 ":".join([str(classes), *jars]), "BindingsJava"]
+
+
+def argument_parser(description: Optional[str], which_languages: str) -> argparse.ArgumentParser:
+    """With what every program here asks for: the model, the languages, and where their programs are."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", metavar="MODEL", nargs="?", default=str(ROOT / "examples/models/abyssal-tiny-r1"),
+                        help="default: examples/models/abyssal-tiny-r1")
+    parser.add_argument("--languages", default=",".join(LANGUAGES), help=which_languages)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="build folder (default build)")
+    parser.add_argument("--node", metavar="PATH", help="the Node.js to run (default: the first of cmake/nodes.sh)")
+    return parser
 
 
 def languages(text: str) -> List[str]:
