@@ -105,7 +105,7 @@ def _money_left(rng: random.Random) -> Numbers:
     return {**numbers, "c": numbers["a"] * numbers["b"] + amount(rng, 2)}
 
 
-def _doubled_more(rng: random.Random) -> Numbers:
+def _two_small(rng: random.Random) -> Numbers:
     return {"a": amount(rng, 2, 2), "b": amount(rng, 2, 2)}
 
 
@@ -182,8 +182,8 @@ KINDS: Dict[str, Tuple[Draw, Tree, float]] = {
     "dozen": (_alone(1), lambda n: ("*", n["a"], 12), 1),
     "half_more": (_half_more, lambda n: ("+", ("/", n["a"], 2), n["b"]), 2),
     "half_less": (_half_less, lambda n: ("-", ("/", n["a"], 2), n["b"]), 1),
-    "double_more": (_doubled_more, lambda n: ("+", ("*", n["a"], 2), n["b"]), 1),
-    "total_more": (_doubled_more, lambda n: ("+", n["a"], ("+", n["a"], n["b"])), 3),
+    "double_more": (_two_small, lambda n: ("+", ("*", n["a"], 2), n["b"]), 1),
+    "total_more": (_two_small, lambda n: ("+", n["a"], ("+", n["a"], n["b"])), 3),
     "total_less": (smaller_second, lambda n: ("+", n["a"], ("-", n["a"], n["b"])), 2),
     "total_times": (scaled, lambda n: ("+", n["a"], ("*", n["a"], n["b"])), 2),
     "off_on_off": (_off_on_off, lambda n: ("-", ("+", ("-", n["a"], n["b"]), n["c"]), n["d"]), 2),
