@@ -494,7 +494,7 @@ typedef struct aby_eval_options {
   uint32_t keep;   /**< ABY_KEEP_ flags. */
   uint64_t logits; /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
   uint32_t mtp;    /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
-  uint32_t chunk;  /**< Tokens of one pass; 0: 512. */
+  uint32_t chunk;  /**< Tokens of one pass; 0: 1024, or 512 where 1024 would need over 288 MiB of scratch. */
 } aby_eval_options;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -574,7 +574,7 @@ typedef struct aby_generation_options {
   const int32_t *stop_tokens; /**< Further tokens that end the reply; may be NULL. */
   uint64_t stop_token_count;
   uint32_t plain; /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
-  uint32_t chunk; /**< Prompt tokens of one step; 0: 512. */
+  uint32_t chunk; /**< Prompt tokens of one step; 0: as aby_eval_options.chunk. */
 } aby_generation_options;
 
 /** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */
