@@ -57,8 +57,7 @@ Lanes to_f16(Lanes value) noexcept {
 // 1 / scale, or 0 for blocks so small that their scale or its inverse is none.
 Lanes inverse_of(Lanes scale) noexcept {
   const Lanes inverse = 1.0f / scale;
-  constexpr float kMost = std::numeric_limits<float>::max();
-  return (inverse <= kMost) & (inverse >= -kMost) ? inverse : Lanes{};
+  return most_of(inverse, -inverse) <= std::numeric_limits<float>::max() ? inverse : Lanes{};
 }
 
 // A format's quants, and the steps that a block's largest magnitude is tried as. The first lose nothing of values which
