@@ -227,7 +227,7 @@ typedef int32_t aby_weights;
 enum {
   ABY_WEIGHTS_STORED = 0, /**< As the checkpoint stores them. */
   ABY_WEIGHTS_INT8 = 1,   /**< Rounded to 8 bits when they are loaded: groups of 32 inputs share a float16 scale. */
-  ABY_WEIGHTS_INT4 = 2    /**< The same in 4 bits, but for attention, which has 8. */
+  ABY_WEIGHTS_INT4 = 2    /**< The same in 4 bits, but for attention and the first layer, which have 8. */
 };
 
 /** Says something that is not an error of the call, such as that a file could not be written. text is valid during the

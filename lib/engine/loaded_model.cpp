@@ -65,7 +65,8 @@ std::unique_ptr<PackedCache> packed_cache_of(const Checkpoint &checkpoint, const
   key.checkpoint = checkpoint.path;
   key.variant = concat(kWeights[options.weights], options.mtp ? ".mtp" : "");
   key.identity = concat("abyssal ", ABY_VERSION_MAJOR, ".", ABY_VERSION_MINOR, ".", ABY_VERSION_PATCH, ", ", layout,
-                        ", ", key.variant, "\n", checkpoint.identity, checkpoint.source->identity());
+                        ", ", key.variant, options.weights == ABY_WEIGHTS_STORED ? "" : concat(", ", kRounding), "\n",
+                        checkpoint.identity, checkpoint.source->identity());
   return std::make_unique<PackedCache>(options.packed_cache, std::move(key));
 }
 
