@@ -21,14 +21,18 @@ HostRows dense(float *data, std::int64_t rows, std::int64_t cols) {
   return {reinterpret_cast<std::byte *>(data), ABY_DTYPE_F32, rows, cols, cols};
 }
 
-void project_q(CpuDevice &device, const MlaProjectCall &call, const ProjectScratch &scratch, float epsilon) {
-  const HostRows q = dense(scratch.q, call.q.rows, call.q.cols);
+// q and the latent. The two products that read x are made together.
+void project(CpuDevice &device, const MlaProjectCall &call, const ProjectScratch &scratch, float epsilon) {
+  const std::int64_t rows = call.q.rows;
+  const HostRows q = dense(scratch.q, rows, call.q.cols);
+  const LinearLayer latent{CpuWeight::of(call.kv_a), vector_or_null(call.kv_a_bias),
+                           dense(scratch.latent, rows, CpuWeight::of(call.kv_a).n)};
   if (call.q_a == nullptr) {
-    linear(device, call.x, CpuWeight::of(call.q_b), nullptr, q);
+    linear_both(device, call.x, {CpuWeight::of(call.q_b), nullptr, q}, latent);
     return;
   }
-  const HostRows low = dense(scratch.low, call.x.rows, call.q_a->n);
-  linear(device, call.x, CpuWeight::of(*call.q_a), vector_or_null(call.q_a_bias), low);
+  const HostRows low = dense(scratch.low, rows, call.q_a->n);
+  linear_both(device, call.x, {CpuWeight::of(*call.q_a), vector_or_null(call.q_a_bias), low}, latent);
   const float *norm = vector_or_null(call.q_a_norm);
   device.run(low.rows, [&](std::int64_t r, Worker &) {
     auto *row = reinterpret_cast<float *>(low.row(r));
@@ -61,9 +65,7 @@ void mla_project(CpuDevice &device, const HostBatch &batch, const abk_mla_projec
   Carve carve(check_span(args.scratch, mla_project_scratch(desc), 64, "mla_project: scratch"));
   const ProjectScratch scratch(carve, batch.tokens, desc.q_lora, call.q.cols, width);
 
-  project_q(device, call, scratch, args.norm_epsilon);
-  linear(device, call.x, CpuWeight::of(call.kv_a), vector_or_null(call.kv_a_bias),
-         dense(scratch.latent, batch.tokens, width));
+  project(device, call, scratch, args.norm_epsilon);
 
   const Kernels &kernels = device.kernels();
   const float *norm = vector_or_null(&call.kv_a_norm);

@@ -220,28 +220,55 @@ void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_
     multiply_tile(worker, block, count, x.from_row(r, std::min(kTileRows, x.rows - r)), out + r * ldo, ldo);
 }
 
-void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float *bias, const HostRows &out) {
-  // A router's rows are cut so that the gemv kernels take them all: they sum each in the same order.
-  const bool cut = w.use == ABK_USE_ROUTER && x.f32 != nullptr;
-  const std::int64_t x_step = cut ? kMostGemvRows : std::max<std::int64_t>(x.rows, 1);
-  const std::int64_t step = block_rows(w, std::min(x_step, x.rows)), blocks = (w.n + step - 1) / step;
-  const bool direct = out.dtype == ABY_DTYPE_F32;
-  device.run(blocks * ((x.rows + x_step - 1) / x_step), [&](std::int64_t task, Worker &worker) {
-    const std::int64_t row0 = task % blocks * step, first = task / blocks * x_step;
-    const std::int64_t count = std::min(step, w.n - row0), rows = std::min(x_step, x.rows - first);
-    float *to = direct ? reinterpret_cast<float *>(out.data) + first * out.stride + row0
+namespace {
+
+// A linear layer's blocks of output, each a task.
+class LinearTasks {
+public:
+  LinearTasks(CpuDevice &device, const Operand &x, const CpuWeight &w, const float *bias, const HostRows &out)
+      : device_(device), x_(x), w_(w), bias_(bias), out_(out),
+        // A router's rows are cut so that the gemv kernels take them all: they sum each in the same order.
+        cut_(w.use == ABK_USE_ROUTER && x.f32 != nullptr),
+        x_step_(cut_ ? kMostGemvRows : std::max<std::int64_t>(x.rows, 1)),
+        step_(block_rows(w, std::min(x_step_, x.rows))), blocks_((w.n + step_ - 1) / step_) {}
+
+  std::int64_t count() const { return blocks_ * ((x_.rows + x_step_ - 1) / x_step_); }
+
+  // after: what a worker goes on with when these tasks are done; null if nobody knows.
+  void run(std::int64_t task, Worker &worker, const std::byte *after) const {
+    const std::int64_t row0 = task % blocks_ * step_, first = task / blocks_ * x_step_;
+    const std::int64_t count = std::min(step_, w_.n - row0), rows = std::min(x_step_, x_.rows - first);
+    const bool direct = out_.dtype == ABY_DTYPE_F32;
+    float *to = direct ? reinterpret_cast<float *>(out_.data) + first * out_.stride + row0
                        : worker.sums.take<float>(rows * count);
-    const std::int64_t ldo = direct ? out.stride : count;
-    const std::int64_t next = row0 + static_cast<std::int64_t>(device.threads()) * step;
-    product(device, worker, w, 0, row0, count, cut ? x.from_row(first, rows) : x, to, ldo,
-            next < w.n ? packed_rows(w, 0, next) : nullptr);
+    const std::int64_t ldo = direct ? out_.stride : count;
+    const std::int64_t next = row0 + static_cast<std::int64_t>(device_.threads()) * step_;
+    product(device_, worker, w_, 0, row0, count, cut_ ? x_.from_row(first, rows) : x_, to, ldo,
+            next < w_.n ? packed_rows(w_, 0, next) : after);
     for (std::int64_t r = 0; r < rows; ++r) {
-      if (bias != nullptr)
-        device.kernels().add(to + r * ldo, bias + row0, count);
+      if (bias_ != nullptr)
+        device_.kernels().add(to + r * ldo, bias_ + row0, count);
       if (!direct)
-        device.kernels().f32_to_bf16(to + r * ldo, reinterpret_cast<std::uint16_t *>(out.row(first + r)) + row0, count);
+        device_.kernels().f32_to_bf16(to + r * ldo, reinterpret_cast<std::uint16_t *>(out_.row(first + r)) + row0,
+                                      count);
     }
-  });
+  }
+
+private:
+  CpuDevice &device_;
+  const Operand &x_;
+  const CpuWeight &w_;
+  const float *bias_;
+  const HostRows &out_;
+  bool cut_;
+  std::int64_t x_step_, step_, blocks_; // rows of x and of W in a task
+};
+
+} // namespace
+
+void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float *bias, const HostRows &out) {
+  const LinearTasks tasks(device, x, w, bias, out);
+  device.run(tasks.count(), [&](std::int64_t task, Worker &worker) { tasks.run(task, worker, nullptr); });
 }
 
 void linear(CpuDevice &device, const HostRows &x, const CpuWeight &w, const float *bias, const HostRows &out) {
@@ -249,6 +276,24 @@ void linear(CpuDevice &device, const HostRows &x, const CpuWeight &w, const floa
     return;
   void *memory = device.op_scratch().take<std::byte>(operand_bytes(device, x.rows, w));
   linear(device, make_operand(device, x, w, memory), w, bias, out);
+}
+
+void linear_both(CpuDevice &device, const HostRows &x, const LinearLayer &first, const LinearLayer &second) {
+  if (x.rows == 0)
+    return;
+  const bool share = share_operand(first.w, second.w);
+  const std::int64_t bytes = operand_bytes(device, x.rows, first.w);
+  auto *memory = device.op_scratch().take<std::byte>(bytes + (share ? 0 : operand_bytes(device, x.rows, second.w)));
+  const Operand x_first = make_operand(device, x, first.w, memory);
+  const Operand x_second = share ? x_first : make_operand(device, x, second.w, memory + bytes);
+  const LinearTasks tasks(device, x_first, first.w, first.bias, first.out),
+      others(device, x_second, second.w, second.bias, second.out);
+  device.run(tasks.count() + others.count(), [&](std::int64_t task, Worker &worker) {
+    if (task < tasks.count())
+      tasks.run(task, worker, packed_rows(second.w, 0, 0));
+    else
+      others.run(task - tasks.count(), worker, nullptr);
+  });
 }
 
 } // namespace abyssal::cpu

@@ -64,4 +64,12 @@ void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_
 void linear(CpuDevice &device, const HostRows &x, const CpuWeight &w, const float *bias, const HostRows &out);
 void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float *bias, const HostRows &out);
 
+// Two layers of the same rows in one parallel region, their operand made once where they can share it.
+struct LinearLayer {
+  const CpuWeight &w;
+  const float *bias; // may be null
+  HostRows out;
+};
+void linear_both(CpuDevice &device, const HostRows &x, const LinearLayer &first, const LinearLayer &second);
+
 } // namespace abyssal::cpu
