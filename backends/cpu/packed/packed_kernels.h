@@ -18,17 +18,19 @@
 
 namespace abyssal::cpu {
 
-// Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back.
+// Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back. Memory holds
+// panel_rows rows of each part, all of which matrix tiles read, whatever is in them.
 struct Panel {
   int rows = 0;
   std::int64_t units = 0;
-  std::int8_t *data = nullptr;  // [units][kUnitVectors][rows][4]
+  std::int8_t *data = nullptr;  // [units][kUnitVectors][rows][4]; kernels of matrix tiles: [units][rows][kPackedUnit]
   float *scale = nullptr;       // [units][rows]
   std::int32_t *init = nullptr; // [units][groups][rows]: -zero * sum of the group's quants
   float *sums = nullptr;        // [units][groups][rows]: sum of the group's quants; only for layouts with a bias
 };
 
-// Some units of neighbouring tiles, widened to a byte a quant, for many rows.
+// Some units of neighbouring tiles, widened to a byte a quant, for many rows. For matrix tiles, which have no zero, the
+// bytes are signed and without it.
 struct WideTiles {
   int group = 32;
   bool bias = false, small = true;
@@ -57,12 +59,19 @@ struct PackedKernels {
   void (*widen)(const PackedMatrix &w, std::int64_t tile, const WideTiles &to);
   // out[row][tiles * 16] += products over the units of the tiles.
   void (*multiply)(const WideTiles &tiles, const Panel &x, float *out);
+  // Around a thread's calls of multiply, with weights in groups of `group` and panels of at most `rows` rows: what the
+  // processor has to be told first, and has to forget again. Null where that is nothing.
+  void (*begin)(int group, int rows);
+  void (*end)();
 };
 
 const PackedKernels &avx2_packed_kernels();
 const PackedKernels &avx512_vnni_packed_kernels();
+const PackedKernels &amx_packed_kernels();
 
 inline const PackedKernels &packed_kernels_for(Isa isa) {
+  if (isa >= Isa::kAmxInt8)
+    return amx_packed_kernels();
   return isa >= Isa::kAvx512Vnni ? avx512_vnni_packed_kernels() : avx2_packed_kernels();
 }
 

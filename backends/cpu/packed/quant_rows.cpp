@@ -100,6 +100,24 @@ private:
   std::int64_t tile_bytes_, lines_ = 0, share_ = 0;
 };
 
+// A thread's calls of multiply.
+class Multiplying {
+public:
+  Multiplying(const PackedKernels &kernels, int group, std::int64_t rows) : kernels_(kernels) {
+    if (kernels.begin != nullptr)
+      kernels.begin(group, static_cast<int>(rows));
+  }
+  ~Multiplying() {
+    if (kernels_.end != nullptr)
+      kernels_.end();
+  }
+  Multiplying(const Multiplying &) = delete;
+  Multiplying &operator=(const Multiplying &) = delete;
+
+private:
+  const PackedKernels &kernels_;
+};
+
 } // namespace
 
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
@@ -116,6 +134,7 @@ void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::in
     }
     return;
   }
+  const Multiplying multiplying(kernels, layout.group, std::min(places, x.panel_rows() * x.places()));
   WideTiles wide;
   wide.group = layout.group;
   wide.bias = layout.bias();
