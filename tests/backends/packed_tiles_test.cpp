@@ -83,7 +83,7 @@ void check_sets(aby_dtype format, aby_dtype compute, std::int64_t n, std::int64_
   const Packed packed(w);
   for (const KernelSet &set : kernel_sets()) {
     for (const std::int64_t rows : {1, 2, 4, 5, 8, 9, 16, 17, 31, 50}) {
-      INFO(set.name, " ", dtype_name(format), " ", dtype_name(compute), " n ", n, " k ", k, " rows ", rows);
+      INFO(concat(set.name, " ", dtype_name(format), " ", dtype_name(compute), " n ", n, " k ", k, " rows ", rows));
       CHECK(packed.times(set.kernels, x, rows, 64) == Values(want.begin(), want.begin() + rows * n));
       CHECK_FALSE(emulated::configured());
     }
@@ -120,7 +120,7 @@ TEST_CASE("matrix tiles multiply the extremes of activations and weights") {
   const Values want = packed_linear(x, kRows, w);
   const Packed packed(w);
   for (const KernelSet &set : kernel_sets()) {
-    INFO(set.name);
+    INFO(std::string(set.name));
     CHECK(packed.times(set.kernels, x, kRows, kN) == want);
   }
 }
