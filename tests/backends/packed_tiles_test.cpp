@@ -19,19 +19,27 @@ using namespace abyssal::test;
 namespace {
 
 struct KernelSet {
-  const char *name;
-  const cpu::PackedKernels &kernels;
+  std::string name;
+  cpu::PackedKernelSets kernels;
 };
 
+// Lanes; tiles for any number of rows; and tiles from as many rows on as the backend takes them.
 std::vector<KernelSet> kernel_sets() {
   const cpu::Isa isa = cpu::detect_isa();
-  std::vector<KernelSet> sets = {{"avx2", cpu::avx2_packed_kernels()}, {"tiles over avx2", tiles_over_avx2()}};
+  std::vector<KernelSet> sets;
+  const auto add_tiles = [&](const char *name, const cpu::PackedKernels &lanes, const cpu::PackedKernels &tiles) {
+    sets.push_back({name, {&lanes, &tiles, 1}});
+    sets.push_back({concat(name, " of many rows"), {&lanes, &tiles}});
+  };
+  const cpu::PackedKernels &avx2 = cpu::avx2_packed_kernels(), &vnni = cpu::avx512_vnni_packed_kernels();
+  sets.push_back({"avx2", {&avx2, nullptr}});
+  add_tiles("tiles over avx2", avx2, tiles_over_avx2());
   if (isa >= cpu::Isa::kAvx512Vnni) {
-    sets.push_back({"avx512_vnni", cpu::avx512_vnni_packed_kernels()});
-    sets.push_back({"tiles over avx512_vnni", tiles_over_avx512_vnni()});
+    sets.push_back({"avx512_vnni", {&vnni, nullptr}});
+    add_tiles("tiles over avx512_vnni", vnni, tiles_over_avx512_vnni());
   }
   if (isa >= cpu::Isa::kAmxInt8)
-    sets.push_back({"amx_int8", cpu::amx_packed_kernels()});
+    add_tiles("amx_int8", vnni, cpu::amx_packed_kernels());
   return sets;
 }
 
@@ -49,7 +57,7 @@ public:
   }
 
   // The first `rows` of x, of [rows, n], in pieces of `step` rows of W.
-  Values times(const cpu::PackedKernels &kernels, const Values &x, std::int64_t rows, std::int64_t step) const {
+  Values times(const cpu::PackedKernelSets &kernels, const Values &x, std::int64_t rows, std::int64_t step) const {
     cpu::Scratch quant_memory, tile_memory;
     const std::int64_t bytes = cpu::QuantRows::bytes(kernels, rows, places_, w_);
     auto *memory = quant_memory.take<std::byte>(bytes);
@@ -60,9 +68,9 @@ public:
       quant.quantise(r, row.data(), w_.k);
     }
     std::vector<float> out(static_cast<std::size_t>(rows * w_.n));
-    auto *scratch = tile_memory.take<float>(cpu::tile_scratch(kernels, quant, rows));
+    auto *scratch = tile_memory.take<float>(cpu::tile_scratch(quant, rows));
     for (std::int64_t i = 0; i < w_.n; i += step)
-      cpu::packed_product(kernels, w_, i, std::min(step, w_.n - i), quant, 0, rows, scratch, out.data() + i, w_.n);
+      cpu::packed_product(w_, i, std::min(step, w_.n - i), quant, 0, rows, scratch, out.data() + i, w_.n);
     return {out.begin(), out.end()};
   }
 
@@ -82,7 +90,7 @@ void check_sets(aby_dtype format, aby_dtype compute, std::int64_t n, std::int64_
   const Values x = random_values(random, kMost * k), want = packed_linear(x, kMost, w);
   const Packed packed(w);
   for (const KernelSet &set : kernel_sets()) {
-    for (const std::int64_t rows : {1, 2, 4, 5, 8, 9, 16, 17, 31, 50}) {
+    for (const std::int64_t rows : {1, 2, 4, 5, 8, 9, 16, 17, 31, 32, 50}) {
       INFO(concat(set.name, " ", dtype_name(format), " ", dtype_name(compute), " n ", n, " k ", k, " rows ", rows));
       CHECK(packed.times(set.kernels, x, rows, 64) == Values(want.begin(), want.begin() + rows * n));
       CHECK_FALSE(emulated::configured());
@@ -120,9 +128,27 @@ TEST_CASE("matrix tiles multiply the extremes of activations and weights") {
   const Values want = packed_linear(x, kRows, w);
   const Packed packed(w);
   for (const KernelSet &set : kernel_sets()) {
-    INFO(std::string(set.name));
+    INFO(set.name);
     CHECK(packed.times(set.kernels, x, kRows, kN) == want);
   }
+}
+
+TEST_CASE("tiles are taken from 32 rows on, and by layouts in groups of 32") {
+  const cpu::PackedKernelSets sets{&cpu::avx2_packed_kernels(), &tiles_over_avx2()};
+  const auto taken = [&](aby_dtype format, std::int64_t rows, int places) {
+    cpu::PackedMatrix form = *cpu::packed_form(format);
+    form.n = 16;
+    form.k = 256;
+    return &cpu::QuantRows(sets, rows, places, form, nullptr).kernels() == sets.tiles;
+  };
+  for (const int places : {1, 2}) {
+    CHECK_FALSE(taken(ABY_DTYPE_Q4_0, 31, places));
+    CHECK(taken(ABY_DTYPE_Q4_0, 32, places));
+    CHECK(taken(ABY_DTYPE_Q4_K, 512, places));
+    CHECK_FALSE(taken(ABY_DTYPE_Q6_K, 512, places));
+  }
+  CHECK(cpu::packed_kernels_for(cpu::Isa::kAvx512Bf16).tiles == nullptr);
+  CHECK(cpu::packed_kernels_for(cpu::Isa::kAmxInt8).tiles == &cpu::amx_packed_kernels());
 }
 
 TEST_CASE("emulated tiles refuse what the processor would") {

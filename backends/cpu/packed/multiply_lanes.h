@@ -106,7 +106,7 @@ struct ManyRows {
   static constexpr int kPanelRows = kLaneRows, kWideTiles = kLaneTiles;
   static constexpr bool kRowPanels = false, kSignedQuants = false;
   static constexpr auto multiply = multiply_lanes;
-  static constexpr void (*begin)(int, int) = nullptr;
+  static constexpr void (*begin)(int) = nullptr;
   static constexpr void (*end)() = nullptr;
 };
 

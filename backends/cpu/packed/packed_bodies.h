@@ -57,11 +57,6 @@ template <PackedKind Kind> struct Unit {
   }
 };
 
-// Four activations of row m for vector v, from where the data of some vectors begin.
-template <int M> const std::int8_t *four_at(const std::int8_t *data, int v, int m) {
-  return data + (ManyRows::kRowPanels ? m * static_cast<int>(kPackedUnit) + v * 4 : (v * M + m) * 4);
-}
-
 // How far ahead of its use memory is fetched. The hardware's own fetching starts anew with each page, and with each
 // slice of a matrix.
 constexpr std::int64_t kFetchAhead = 6144;
@@ -89,7 +84,7 @@ void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, const
     Floats block[M];
     for (int m = 0; m < M; ++m)
       block[m] = Floats::zero();
-    for (int columns = 0; columns < 4; ++columns, data += ManyRows::kRowPanels ? 32 : 32 * M) {
+    for (int columns = 0; columns < 4; ++columns, data += 32 * M) {
       // Two sums a group, so that one instruction need not wait for another; integers add up exactly in any order.
       Ints low[M], high[M];
       for (int m = 0; m < M; ++m) {
@@ -98,7 +93,7 @@ void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, const
       }
       unit.each(columns, w.table, [&](int v, Quants quants) {
         for (int m = 0; m < M; ++m)
-          (v < 4 ? low[m] : high[m]).template dot<kSmall>(quants, Four(four_at<M>(data, v, m)));
+          (v < 4 ? low[m] : high[m]).template dot<kSmall>(quants, Four(data + (v * M + m) * 4));
       });
       const auto finish = [&](int group, const Ints *sum) {
         const Floats scale = unit.scale(group);
@@ -121,7 +116,6 @@ void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, const
         finish(columns, low);
       }
     }
-    data += ManyRows::kRowPanels ? (M - 1) * kPackedUnit : 0;
     for (int m = 0; m < M; ++m)
       total[m] = Floats::fma(block[m], Floats::all(x.scale[u * M + m]), total[m]);
   }
@@ -293,9 +287,18 @@ void widen(const PackedMatrix &w, std::int64_t tile, const WideTiles &to) {
   }
 }
 
-constexpr PackedKernels kPackedKernels = {
-    ManyRows::kPanelRows, kDirectRows,     ManyRows::kWideTiles, quantise, quantise16, direct, widen,
-    ManyRows::multiply,   ManyRows::begin, ManyRows::end};
+// Panels of rows are for many of them.
+constexpr bool kHasDirect = !ManyRows::kRowPanels;
+constexpr PackedKernels kPackedKernels = {ManyRows::kPanelRows,
+                                          kHasDirect ? kDirectRows : 0,
+                                          ManyRows::kWideTiles,
+                                          quantise,
+                                          quantise16,
+                                          kHasDirect ? direct : nullptr,
+                                          widen,
+                                          ManyRows::multiply,
+                                          ManyRows::begin,
+                                          ManyRows::end};
 
 } // namespace
 } // namespace abyssal::cpu
