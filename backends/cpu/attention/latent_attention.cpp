@@ -64,7 +64,7 @@ std::vector<LatentAttention::Part> LatentAttention::parts(std::int64_t groups) c
 // Memory of a worker for all rows as operands of w.
 QuantRows LatentAttention::quantised(Worker &worker, const CpuWeight &w) const {
   const auto rows = static_cast<std::int64_t>(rows_.size());
-  const PackedKernels &kernels = device_.packed_kernels();
+  const PackedKernelSets &kernels = device_.packed_kernels();
   const int places = w.activation_places();
   return {kernels, rows, places, w.packed_matrix(),
           worker.middle.take<std::byte>(QuantRows::bytes(kernels, rows, places, w.packed_matrix()))};
@@ -85,8 +85,8 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     const QuantRows quant = quantised(worker, CpuWeight::of(*call_.k_b));
     for (std::int64_t i = 0; i < rows; ++i)
       quant.quantise(i, q + i * qk, nope_);
-    packed_product(device_.packed_kernels(), CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant, 0, rows,
-                   worker.tile.take<float>(tile_scratch(device_.packed_kernels(), quant, rows)), latent, width);
+    packed_product(CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant, 0, rows,
+                   worker.tile.take<float>(tile_scratch(quant, rows)), latent, width);
   } else {
     for (std::int64_t i = 0; i < rows; ++i)
       std::fill_n(latent + i * width, lora_, 0.0f);
@@ -209,8 +209,8 @@ void LatentAttention::take_out(Worker &worker, std::int64_t head) {
                    out + i * v_, v_);
   }
   if (halves_)
-    packed_product(device_.packed_kernels(), CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant, 0, rows,
-                   worker.tile.take<float>(tile_scratch(device_.packed_kernels(), quant, rows)), out, v_);
+    packed_product(CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant, 0, rows,
+                   worker.tile.take<float>(tile_scratch(quant, rows)), out, v_);
   for (std::int64_t i = 0; i < rows; ++i)
     store_floats(kernels, out + i * v_, call_.out.row(rows_[static_cast<std::size_t>(i)].row), call_.out.dtype,
                  head * v_, v_);

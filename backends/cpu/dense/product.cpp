@@ -198,8 +198,8 @@ void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t
     product(device, worker, w.matrix(matrix), row0, count, x, out, ldo);
     return;
   }
-  packed_product(device.packed_kernels(), w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
-                 worker.tile.take<float>(tile_scratch(device.packed_kernels(), x.quant, x.rows)), out, ldo, then);
+  packed_product(w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
+                 worker.tile.take<float>(tile_scratch(x.quant, x.rows)), out, ldo, then);
 }
 
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,

@@ -37,10 +37,10 @@ private:
 // What one worker has to itself.
 struct Worker {
   Matmul matmul;
-  Scratch weights; // a widened block of a weight
-  Scratch tile;    // padded rows of a product
-  Scratch sums;    // partial results
-  Scratch middle;  // of an MLP
+  Scratch weights;   // a widened block of a weight
+  Scratch tile;      // padded rows of a product
+  Scratch sums;      // partial results
+  Scratch middle;    // of an MLP
   Scratch attention; // of Flash
   PackScratch pack;
 };
@@ -50,7 +50,7 @@ public:
   explicit CpuDevice(unsigned threads);
 
   const Kernels &kernels() const noexcept { return *kernels_; }
-  const PackedKernels &packed_kernels() const noexcept { return *packed_kernels_; }
+  const PackedKernelSets &packed_kernels() const noexcept { return packed_kernels_; }
   // Whether BF16 products run in bf16 hardware; else they are widened, with the same rounding of the activations.
   bool has_bf16() const noexcept { return isa_ >= Isa::kAvx512Bf16; }
   unsigned threads() const noexcept { return pool_.size(); }
@@ -74,7 +74,7 @@ public:
 private:
   Isa isa_;
   const Kernels *kernels_;
-  const PackedKernels *packed_kernels_;
+  PackedKernelSets packed_kernels_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Scratch op_scratch_, second_scratch_;

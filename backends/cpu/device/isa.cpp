@@ -4,6 +4,8 @@
 #include <cpuid.h>
 #include <cstdlib>
 #include <cstring>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace abyssal::cpu {
 
@@ -20,8 +22,9 @@ Isa hardware_isa() {
   if (!__builtin_cpu_supports("avx512vnni"))
     return Isa::kAvx512;
   // Every processor with bf16 products has VBMI too, but for one series, which counts as without both.
-  const bool bf16 = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vbmi");
-  return bf16 ? Isa::kAvx512Bf16 : Isa::kAvx512Vnni;
+  if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512vbmi"))
+    return Isa::kAvx512Vnni;
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") ? Isa::kAmxInt8 : Isa::kAvx512Bf16;
 }
 
 Isa asked_isa() {
@@ -32,12 +35,25 @@ Isa asked_isa() {
     return Isa::kAvx512;
   if (name != nullptr && std::strcmp(name, "avx512_vnni") == 0)
     return Isa::kAvx512Vnni;
-  return Isa::kAvx512Bf16;
+  if (name != nullptr && std::strcmp(name, "avx512_bf16") == 0)
+    return Isa::kAvx512Bf16;
+  return Isa::kAmxInt8;
+}
+
+// Linux keeps the 8 KiB of tile data only for processes that ask, and ends one that uses them unasked. Asking fails on
+// a system that is too old, that forbids it, or where a thread's signal stack has no room for them.
+bool tiles_allowed() {
+  constexpr int kRequest = 0x1023, kTileData = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const bool allowed = syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+  return allowed;
 }
 
 } // namespace
 
-Isa detect_isa() { return std::min(hardware_isa(), asked_isa()); }
+Isa detect_isa() {
+  const Isa isa = std::min(hardware_isa(), asked_isa());
+  return isa == Isa::kAmxInt8 && !tiles_allowed() ? Isa::kAvx512Bf16 : isa;
+}
 
 std::string isa_text(Isa isa) {
   std::string text;
@@ -49,6 +65,8 @@ std::string isa_text(Isa isa) {
     text += " avx512_vnni";
   if (isa >= Isa::kAvx512Bf16)
     text += " avx512_bf16";
+  if (isa >= Isa::kAmxInt8)
+    text += " amx_int8";
   return text;
 }
 

@@ -15,6 +15,7 @@ namespace abyssal::cpu {
 namespace {
 
 constexpr std::int64_t kFewRows = 4;
+constexpr std::int64_t kGatherRows = 16; // in one task, where they are not quantised in panels
 
 struct ExpertsScratch {
   ExpertsScratch(Carve &carve, std::int64_t rows, std::int64_t top_k, std::int64_t hidden, std::int64_t inter,
@@ -133,8 +134,9 @@ private:
 
   // Each segment's rows of x in the forms that its products take.
   void gather() {
-    const std::vector<Task> tasks = slices([](const Segment &s) { return s.count; },
-                                           [&](const Segment &) { return device_.packed_kernels().panel_rows; });
+    const std::vector<Task> tasks =
+        slices([](const Segment &s) { return s.count; },
+               [](const Segment &s) { return s.gate->packed() ? s.x.quant.panel_rows() : kGatherRows; });
     const auto take = [&](Worker &worker, const Task &t) {
       for (std::int64_t i = t.first; i < t.first + t.count; ++i) {
         const std::int64_t from = order_.source[static_cast<std::size_t>(t.segment->begin + i)];

@@ -28,6 +28,10 @@ struct Quants {
     const __m256i mask = _mm256_set1_epi8(15);
     return {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
   }
+  Quants minus(std::int32_t zero) const {
+    const __m256i all = _mm256_set1_epi8(static_cast<char>(zero));
+    return {_mm256_sub_epi8(a, all), _mm256_sub_epi8(b, all)};
+  }
   Quants lookup(const std::uint8_t *table) const {
     const __m256i entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i *>(table)));
     return {_mm256_shuffle_epi8(entries, a), _mm256_shuffle_epi8(entries, b)};
@@ -78,6 +82,10 @@ struct Ints {
     const __m256i v = Small ? _mm256_set1_epi32(init) : _mm256_setzero_si256();
     return {v, v};
   }
+  static Ints load(const std::int32_t *p) {
+    const auto *at = reinterpret_cast<const __m256i *>(p);
+    return {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
+  }
   static Ints none() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   // += the products of four quants in each lane with the four activations. Sums of two products go through 16
   // bits: 2 * 127 * 127 fits. Quants that are not small lose their zero first: |q - 128| <= 128 and 2 * 128 * 127 fits.
@@ -99,8 +107,8 @@ private:
   }
 };
 
-constexpr int kPanelRows = 4;
-constexpr int kWideTiles = 1;
+constexpr int kLaneRows = 4;
+constexpr int kLaneTiles = 1;
 constexpr int kDirectRows = 4;
 
 // The largest magnitude of 128 values; NaN or infinite if one of them is.

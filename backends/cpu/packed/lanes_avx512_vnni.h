@@ -15,6 +15,7 @@ struct Quants {
   void store(void *p) const { _mm512_storeu_si512(p, v); }
   Quants low_nibbles() const { return {_mm512_and_si512(v, _mm512_set1_epi8(15))}; }
   Quants high_nibbles() const { return {_mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15))}; }
+  Quants minus(std::int32_t zero) const { return {_mm512_sub_epi8(v, _mm512_set1_epi8(static_cast<char>(zero)))}; }
   Quants lookup(const std::uint8_t *table) const {
     const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i *>(table));
     return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), v)};
@@ -52,6 +53,7 @@ struct Ints {
   __m512i v;
   // What a sum starts from: -zero * sum of the activations.
   template <bool> static Ints start(std::int32_t init) { return {_mm512_set1_epi32(init)}; }
+  static Ints load(const std::int32_t *p) { return {_mm512_loadu_si512(p)}; }
   static Ints none() { return {_mm512_setzero_si512()}; }
   // += the products of four quants in each lane with the four activations.
   template <bool> void dot(Quants w, const Four &x) { v = _mm512_dpbusd_epi32(v, w.v, x.v); }
@@ -68,8 +70,8 @@ struct Row16 {
 
 // Twelve sums, so that no dot product waits for another. As 6 rows by 2 tiles they take 8 loads, as 12 rows by a tile
 // 13, and two loads a cycle are what two dot products a cycle allow.
-constexpr int kPanelRows = 6;
-constexpr int kWideTiles = 2;
+constexpr int kLaneRows = 6;
+constexpr int kLaneTiles = 2;
 constexpr int kDirectRows = 4;
 
 // The largest magnitude of 128 values; NaN or infinite if one of them is.

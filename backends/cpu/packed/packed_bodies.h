@@ -1,9 +1,9 @@
-// The packed kernels, written once over sixteen lanes; each instruction set's file includes its lanes and then this.
+// The packed kernels, written once over sixteen lanes; each instruction set's file includes its lanes, one of the
+// products of many rows, and then this.
 #include "backends/cpu/packed/packed_kernels.h"
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 namespace abyssal::cpu {
 namespace {
@@ -145,7 +145,9 @@ template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t t
       const U unit{at};
       for (int columns = 0; columns < 4; ++columns) {
         std::uint8_t *quants = to.quants + ((u * kUnitVectors + columns * 8) * to.tiles + t) * 64;
-        unit.each(columns, w.table, [&](int v, Quants q) { q.store(quants + v * to.tiles * 64); });
+        unit.each(columns, w.table, [&](int v, Quants q) {
+          (ManyRows::kSignedQuants ? q.minus(w.zero) : q).store(quants + v * to.tiles * 64);
+        });
       }
       for (int group = 0; group < U::kGroups; ++group) {
         const std::int64_t place = ((u * U::kGroups + group) * to.tiles + t) * kPackedTile;
@@ -155,101 +157,6 @@ template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t t
       }
     }
   }
-}
-
-template <int Group, bool Bias, bool Small, int T, int M>
-void multiply_rows(const WideTiles &tiles, const Panel &x, float *out) {
-  constexpr int kGroups = static_cast<int>(kPackedUnit) / Group;
-  const std::uint8_t *quants = tiles.quants;
-  const float *scales = tiles.scale, *biases = tiles.biases;
-  const std::int8_t *data = x.data + tiles.unit0 * kPackedUnit * M;
-  const std::int32_t *init = x.init + tiles.unit0 * kGroups * M;
-  const float *sums = Bias ? x.sums + tiles.unit0 * kGroups * M : nullptr;
-  const float *x_scale = x.scale + tiles.unit0 * M;
-  for (std::int64_t u = 0; u < tiles.units; ++u, x_scale += M) {
-    Floats block[M][T];
-#pragma GCC unroll 6
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-      for (int t = 0; t < T; ++t)
-        block[m][t] = Floats::zero();
-    for (int group = 0; group < kGroups; ++group, init += M) {
-      Ints sum[M][T];
-#pragma GCC unroll 6
-      for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-        for (int t = 0; t < T; ++t)
-          sum[m][t] = Ints::start<Small>(init[m]);
-#pragma GCC unroll 8
-      for (int v = 0; v < Group / 4; ++v, quants += 64 * T) {
-        Quants w[T];
-#pragma GCC unroll 2
-        for (int t = 0; t < T; ++t)
-          w[t] = Quants::load(quants + t * 64);
-#pragma GCC unroll 6
-        for (int m = 0; m < M; ++m) {
-          const Four four(data + (v * M + m) * 4);
-#pragma GCC unroll 2
-          for (int t = 0; t < T; ++t)
-            sum[m][t].template dot<Small>(w[t], four);
-        }
-      }
-      data += Group * M;
-#pragma GCC unroll 2
-      for (int t = 0; t < T; ++t) {
-        const Floats scale = Floats::load(scales + t * kPackedTile);
-#pragma GCC unroll 6
-        for (int m = 0; m < M; ++m)
-          block[m][t] = Floats::fma(sum[m][t].floats(), scale, block[m][t]);
-      }
-      scales += T * kPackedTile;
-      if constexpr (Bias) {
-#pragma GCC unroll 2
-        for (int t = 0; t < T; ++t) {
-          const Floats bias = Floats::load(biases + t * kPackedTile);
-#pragma GCC unroll 6
-          for (int m = 0; m < M; ++m)
-            block[m][t] = Floats::fma(bias, Floats::all(sums[m]), block[m][t]);
-        }
-        biases += T * kPackedTile;
-        sums += M;
-      }
-    }
-#pragma GCC unroll 6
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 2
-      for (int t = 0; t < T; ++t) {
-        float *at = out + (m * T + t) * kPackedTile;
-        Floats::fma(block[m][t], Floats::all(x_scale[m]), Floats::load(at)).store(at);
-      }
-  }
-}
-
-using Multiply = void (*)(const WideTiles &, const Panel &, float *);
-
-// multiply_rows for 1 to kWideTiles tiles of 1 to kPanelRows rows.
-template <int Group, bool Bias, bool Small, int T, int... M>
-void multiply_any(const WideTiles &tiles, const Panel &x, float *out, std::integer_sequence<int, M...> rows) {
-  if constexpr (T > 1)
-    if (tiles.tiles < T)
-      return multiply_any<Group, Bias, Small, T - 1>(tiles, x, out, rows);
-  static constexpr Multiply kRows[] = {multiply_rows<Group, Bias, Small, T, M + 1>...};
-  kRows[x.rows - 1](tiles, x, out);
-}
-
-template <int Group, bool Bias, bool Small> void multiply_group(const WideTiles &tiles, const Panel &x, float *out) {
-  multiply_any<Group, Bias, Small, kWideTiles>(tiles, x, out, std::make_integer_sequence<int, kPanelRows>());
-}
-
-void multiply(const WideTiles &tiles, const Panel &x, float *out) {
-  if (tiles.group == 32 && !tiles.bias)
-    return tiles.small ? multiply_group<32, false, true>(tiles, x, out)
-                       : multiply_group<32, false, false>(tiles, x, out);
-  if (tiles.group == 32)
-    return multiply_group<32, true, true>(tiles, x, out); // the layouts with a bias have small quants
-  if (tiles.bias)
-    return multiply_group<16, true, true>(tiles, x, out);
-  return tiles.small ? multiply_group<16, false, true>(tiles, x, out) : multiply_group<16, false, false>(tiles, x, out);
 }
 
 // What the values of a unit are multiplied with to become quants, and back.
@@ -291,6 +198,10 @@ void put_unit(const std::int8_t *quants, const std::int32_t *sums, float scale, 
     panel.init[place] = -zero * sum;
     if (panel.sums != nullptr)
       panel.sums[place] = static_cast<float>(sum);
+  }
+  if constexpr (ManyRows::kRowPanels) {
+    std::memcpy(panel.data + (unit * rows + row) * kPackedUnit, quants, kPackedUnit);
+    return;
   }
   std::int8_t *to = panel.data + (unit * kUnitVectors * rows + row) * 4;
   for (std::int64_t v = 0; v < kUnitVectors; ++v)
@@ -376,8 +287,18 @@ void widen(const PackedMatrix &w, std::int64_t tile, const WideTiles &to) {
   }
 }
 
-constexpr PackedKernels kPackedKernels = {kPanelRows, kDirectRows, kWideTiles, quantise,
-                                          quantise16, direct,      widen,      multiply};
+// Panels of rows are for many of them.
+constexpr bool kHasDirect = !ManyRows::kRowPanels;
+constexpr PackedKernels kPackedKernels = {ManyRows::kPanelRows,
+                                          kHasDirect ? kDirectRows : 0,
+                                          ManyRows::kWideTiles,
+                                          quantise,
+                                          quantise16,
+                                          kHasDirect ? direct : nullptr,
+                                          widen,
+                                          ManyRows::multiply,
+                                          ManyRows::begin,
+                                          ManyRows::end};
 
 } // namespace
 } // namespace abyssal::cpu

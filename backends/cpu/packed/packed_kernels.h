@@ -18,17 +18,19 @@
 
 namespace abyssal::cpu {
 
-// Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back.
+// Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back. Memory holds
+// panel_rows rows of each part, all of which matrix tiles read, whatever is in them.
 struct Panel {
   int rows = 0;
   std::int64_t units = 0;
-  std::int8_t *data = nullptr;  // [units][kUnitVectors][rows][4]
+  std::int8_t *data = nullptr;  // [units][kUnitVectors][rows][4]; kernels of matrix tiles: [units][rows][kPackedUnit]
   float *scale = nullptr;       // [units][rows]
   std::int32_t *init = nullptr; // [units][groups][rows]: -zero * sum of the group's quants
   float *sums = nullptr;        // [units][groups][rows]: sum of the group's quants; only for layouts with a bias
 };
 
-// Some units of neighbouring tiles, widened to a byte a quant, for many rows.
+// Some units of neighbouring tiles, widened to a byte a quant, for many rows. For matrix tiles, which have no zero, the
+// bytes are signed and without it.
 struct WideTiles {
   int group = 32;
   bool bias = false, small = true;
@@ -51,20 +53,38 @@ struct PackedKernels {
   // The same in 16 bits, into places `row` and `row` + 1.
   void (*quantise16)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
                      std::int32_t zero, const Panel &panel);
-  // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows. then: where the caller will read
-  // after the tile, fetched ahead; null if nobody knows.
+  // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows; null where that is 0. then: where
+  // the caller will read after the tile, fetched ahead; null if nobody knows.
   void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out);
   // Units [to.unit0, + to.units) of the tiles from `tile` on.
   void (*widen)(const PackedMatrix &w, std::int64_t tile, const WideTiles &to);
   // out[row][tiles * 16] += products over the units of the tiles.
   void (*multiply)(const WideTiles &tiles, const Panel &x, float *out);
+  // Around a thread's calls of multiply with panels of at most `rows` rows: what the processor has to be told first,
+  // and has to forget again. Null where that is nothing.
+  void (*begin)(int rows);
+  void (*end)();
 };
 
 const PackedKernels &avx2_packed_kernels();
 const PackedKernels &avx512_vnni_packed_kernels();
+const PackedKernels &amx_packed_kernels(); // for layouts in groups of 32 only
 
-inline const PackedKernels &packed_kernels_for(Isa isa) {
-  return isa >= Isa::kAvx512Vnni ? avx512_vnni_packed_kernels() : avx2_packed_kernels();
+// What a processor has. Activations are laid out for the kernels that multiply them, so these are chosen when rows are
+// quantised; the bits of a product are the same with either.
+struct PackedKernelSets {
+  const PackedKernels *lanes = nullptr;
+  const PackedKernels *tiles = nullptr; // null where there are none
+  std::int64_t least_tile_rows = 32;    // below, lanes were as fast or faster, with activations of 8 and of 16 bits
+
+  const PackedKernels &of(const PackedLayout &layout, std::int64_t rows) const noexcept {
+    return tiles != nullptr && layout.group == 32 && rows >= least_tile_rows ? *tiles : *lanes;
+  }
+};
+
+inline PackedKernelSets packed_kernels_for(Isa isa) {
+  return {isa >= Isa::kAvx512Vnni ? &avx512_vnni_packed_kernels() : &avx2_packed_kernels(),
+          isa >= Isa::kAmxInt8 ? &amx_packed_kernels() : nullptr};
 }
 
 } // namespace abyssal::cpu

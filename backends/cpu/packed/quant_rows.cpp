@@ -21,17 +21,19 @@ struct PanelBytes {
 
 } // namespace
 
-std::int64_t QuantRows::bytes(const PackedKernels &kernels, std::int64_t rows, int places,
+std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, int places,
                               const PackedMatrix &form) noexcept {
   const PackedLayout layout = layout_of(form.kind);
+  const PackedKernels &kernels = sets.of(layout, rows);
   const PanelBytes full(kernels.panel_rows, form.units(), layout.group, layout.bias());
   return (rows * places + kernels.panel_rows - 1) / kernels.panel_rows * full.all();
 }
 
-QuantRows::QuantRows(const PackedKernels &kernels, std::int64_t rows, int places, const PackedMatrix &form,
+QuantRows::QuantRows(const PackedKernelSets &sets, std::int64_t rows, int places, const PackedMatrix &form,
                      std::byte *memory) noexcept
-    : kernels_(&kernels), rows_(rows), panel_rows_(kernels.panel_rows / places), units_(form.units()), places_(places),
-      group_(layout_of(form.kind).group), bias_(layout_of(form.kind).bias()), zero_(form.zero), memory_(memory) {}
+    : kernels_(&sets.of(layout_of(form.kind), rows)), rows_(rows), panel_rows_(kernels_->panel_rows / places),
+      units_(form.units()), places_(places), group_(layout_of(form.kind).group), bias_(layout_of(form.kind).bias()),
+      zero_(form.zero), memory_(memory) {}
 
 Panel QuantRows::panel(std::int64_t index) const noexcept {
   const std::int64_t rows = std::min(panel_rows_, rows_ - index * panel_rows_) * places_;
@@ -54,10 +56,10 @@ void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, s
          group_, zero_, panel(row / panel_rows_));
 }
 
-std::int64_t tile_scratch(const PackedKernels &kernels, const QuantRows &x, std::int64_t rows) noexcept {
+std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept {
   constexpr std::int64_t kWideFloats =
       kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
-  return kernels.wide_tiles * (rows * x.places() * kPackedTile + kWideFloats);
+  return x.kernels().wide_tiles * (rows * x.places() * kPackedTile + kWideFloats);
 }
 
 namespace {
@@ -100,11 +102,30 @@ private:
   std::int64_t tile_bytes_, lines_ = 0, share_ = 0;
 };
 
+// A thread's calls of multiply.
+class Multiplying {
+public:
+  Multiplying(const PackedKernels &kernels, std::int64_t rows) : kernels_(kernels) {
+    if (kernels.begin != nullptr)
+      kernels.begin(static_cast<int>(rows));
+  }
+  ~Multiplying() {
+    if (kernels_.end != nullptr)
+      kernels_.end();
+  }
+  Multiplying(const Multiplying &) = delete;
+  Multiplying &operator=(const Multiplying &) = delete;
+
+private:
+  const PackedKernels &kernels_;
+};
+
 } // namespace
 
-void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
-                    const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
-                    std::int64_t ldo, const std::byte *then) {
+void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count, const QuantRows &x,
+                    std::int64_t first, std::int64_t rows, float *scratch, float *out, std::int64_t ldo,
+                    const std::byte *then) {
+  const PackedKernels &kernels = x.kernels();
   const PackedLayout layout = layout_of(w.kind);
   const std::int64_t panel0 = first / x.panel_rows(), panels = (rows + x.panel_rows() - 1) / x.panel_rows();
   const std::int64_t places = rows * x.places();
@@ -117,6 +138,7 @@ void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::in
     }
     return;
   }
+  const Multiplying multiplying(kernels, std::min(places, x.panel_rows() * x.places()));
   WideTiles wide;
   wide.group = layout.group;
   wide.bias = layout.bias();

@@ -13,12 +13,13 @@ public:
   QuantRows() = default;
   // Bytes of memory for `rows` rows to be multiplied with weights like `form` (its kind, zero and k). places: of a row,
   // 1 for 8 bits, 2 for 16.
-  static std::int64_t bytes(const PackedKernels &kernels, std::int64_t rows, int places,
+  static std::int64_t bytes(const PackedKernelSets &sets, std::int64_t rows, int places,
                             const PackedMatrix &form) noexcept;
   // memory: 64-byte aligned, filled by quantise.
-  QuantRows(const PackedKernels &kernels, std::int64_t rows, int places, const PackedMatrix &form,
+  QuantRows(const PackedKernelSets &sets, std::int64_t rows, int places, const PackedMatrix &form,
             std::byte *memory) noexcept;
 
+  const PackedKernels &kernels() const noexcept { return *kernels_; } // that the rows are laid out for
   std::int64_t rows() const noexcept { return rows_; }
   std::int64_t panels() const noexcept { return (rows_ + panel_rows_ - 1) / panel_rows_; }
   std::int64_t panel_rows() const noexcept { return panel_rows_; }
@@ -40,9 +41,9 @@ private:
 // out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch() of
 // them. Rows [first, first + rows) of x, first a multiple of panel_rows. then: where the caller will probably read
 // next, fetched ahead when there are few rows.
-void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
-                    const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
-                    std::int64_t ldo, const std::byte *then = nullptr);
-std::int64_t tile_scratch(const PackedKernels &kernels, const QuantRows &x, std::int64_t rows) noexcept;
+void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count, const QuantRows &x,
+                    std::int64_t first, std::int64_t rows, float *scratch, float *out, std::int64_t ldo,
+                    const std::byte *then = nullptr);
+std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept;
 
 } // namespace abyssal::cpu
