@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -79,3 +80,20 @@ def bf16_bits(values: np.ndarray) -> np.ndarray:
 
 def from_bf16_bits(bits: np.ndarray) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+class Ticks:
+    """Counts how often the loop came to fire a timer of 5 ms."""
+
+    async def __aenter__(self):
+        self.count = 0
+        self._task = asyncio.ensure_future(self._run())
+        return self
+
+    async def _run(self):
+        while True:
+            await asyncio.sleep(0.005)
+            self.count += 1
+
+    async def __aexit__(self, *error):
+        self._task.cancel()
