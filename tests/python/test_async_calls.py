@@ -73,18 +73,20 @@ def test_cancelling_the_task_cancels_the_opening():
 
 def test_a_model_that_was_open_when_the_cancellation_came_is_closed():
     opened = []
+    go_on = threading.Event()
 
     class Slow(abyssal.Model):
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             opened.append(self)
-            time.sleep(0.1)
+            go_on.wait(60)
 
     async def main():
         task = asyncio.ensure_future(Slow.open_async(checkpoint("tiny-v3")))
         while not opened:
             await asyncio.sleep(0.001)
         task.cancel()
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
         with pytest.raises(asyncio.CancelledError):
             await task
         assert opened[0].closed
@@ -147,7 +149,7 @@ def test_tokens_are_copied(slow):
     async def main():
         tokens = np.array([5, 6, 7], np.int32)
         with slow.sequence() as first, slow.sequence() as second:
-            ahead = asyncio.ensure_future(first.eval_async(LONG[:300], chunk=1))
+            ahead = asyncio.ensure_future(first.eval_async(LONG[:1200], chunk=1))
             task = asyncio.ensure_future(second.eval_async(tokens))
             await asyncio.sleep(0.01)
             assert not ahead.done()
@@ -232,11 +234,13 @@ def test_errors_of_an_evaluation(slow):
                 await sequence.eval_async([5] * 7000)
             with pytest.raises(TypeError, match="no_such_option"):
                 await sequence.eval_async([5], no_such_option=1)
-            busy = asyncio.ensure_future(sequence.eval_async(LONG[:300], chunk=1))
+            busy = asyncio.ensure_future(sequence.eval_async(LONG, chunk=1))
             await asyncio.sleep(0.02)
             with pytest.raises(abyssal.Busy):
-                sequence.eval([5])
-            await busy
+                sequence.length
+            busy.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await busy
         with pytest.raises(abyssal.StateError, match="closed"):
             await sequence.eval_async([5])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, List, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +33,7 @@ class Worker:
 
         if self._process != os.getpid():
             return step()  # a forked process lacks the thread, and the library refuses its objects there at once
-        running = self._threads.submit(step)
+        running = self._threads.submit(_last_call, [step])
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
@@ -43,6 +43,12 @@ class Worker:
                     cancel()  # again and again: one that comes before an evaluation has begun is lost
                     await asyncio.wait([end], timeout=_ASK_AGAIN)
             raise
+
+
+def _last_call(only: List[Callable[[], _Result]]) -> _Result:
+    """Calls what is in the list, and has let go of it before anybody learns the result: who drops a stream or a sequence
+    then is the last that holds it, and it ends at once."""
+    return only.pop()()
 
 
 def _end_of(running: "Future[Any]") -> "asyncio.Future[None]":
