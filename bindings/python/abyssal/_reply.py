@@ -98,7 +98,7 @@ class Stream:
     errors in them are raised there.
 
     Leaving the loop early and calling close(), or dropping the stream, ends the reply; the sequence keeps what was
-    evaluated. cancel() may be called from any thread; one thread, or one task, iterates.
+    evaluated. cancel() and close() may come from any thread; one thread, or one task, iterates; another one gets Busy.
     """
 
     def __init__(
