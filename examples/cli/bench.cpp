@@ -23,7 +23,14 @@ struct BenchOptions {
   std::vector<std::uint64_t> depths = {0};
   std::vector<unsigned> threads;
   int repeats = 3;
+  std::uint32_t chunk = 0;
   bool json = false, no_ceilings = false, profile = false;
+
+  aby_eval_options eval() const {
+    aby_eval_options made = abyssal::default_eval_options();
+    made.chunk = chunk;
+    return made;
+  }
 };
 
 // What a token needs at least: of a prompt the products with the active weights, in decoding the reading of them and of
@@ -75,7 +82,7 @@ void measure_prompt(const BenchOptions &options, const abyssal::model &model, ab
   const std::vector<std::int32_t> tokens = bench_tokens(options.prompt, info.vocab_size);
   std::vector<double> rates;
   for (int i = 0; i <= options.repeats; ++i) { // the first warms up
-    const double measured = rate(options.prompt, [&] { sequence.eval(tokens); });
+    const double measured = rate(options.prompt, [&] { sequence.eval(tokens, options.eval()); });
     if (i > 0)
       rates.push_back(measured);
     sequence.truncate(depth);
@@ -83,7 +90,7 @@ void measure_prompt(const BenchOptions &options, const abyssal::model &model, ab
   const TokenWork work{2 * static_cast<double>(info.active_parameters), 0};
   out.results.push_back(summarise("prompt", options.prompt, depth, threads, work, rates));
   if (options.profile)
-    out.profiles.push_back(profile_prompt(model, sequence, tokens));
+    out.profiles.push_back(profile_prompt(model, sequence, tokens, options.eval()));
 }
 
 void measure_decode(const BenchOptions &options, const abyssal::model &model, abyssal::sequence &sequence,
@@ -110,7 +117,7 @@ void measure(const BenchOptions &options, const abyssal::model &model, std::uint
   const unsigned threads = model.device().info().threads;
   abyssal::sequence sequence(model);
   if (depth > 0)
-    sequence.eval(bench_tokens(depth, model.info().vocab_size));
+    sequence.eval(bench_tokens(depth, model.info().vocab_size), options.eval());
   if (options.prompt > 0)
     measure_prompt(options, model, sequence, threads, out);
   if (options.decode > 0)
@@ -262,6 +269,7 @@ Command add_bench(CLI::App &app) {
   command->add_option("-p,--prompt", options->prompt, "prompt tokens (default 512; 0: none)");
   command->add_option("-n,--decode", options->decode, "decoded tokens (default 32; 0: none)");
   command->add_option("-d,--depth", options->depths, "context depths, such as 0,8192 (default 0)")->delimiter(',');
+  command->add_option("--chunk", options->chunk, "prompt tokens of one pass (default: 1024, or 512 for wide models)");
   command->add_option("-t", options->threads, "thread counts, such as 1,2 (default: one per core)")->delimiter(',');
   command->add_option("-r,--repeats", options->repeats, "measured repeats (default 3)")->check(CLI::Range(1, 100));
   command->add_flag("--no-ceilings", options->no_ceilings, "do not measure the machine");

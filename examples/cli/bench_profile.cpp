@@ -53,10 +53,10 @@ double BenchProfile::others() const {
   return rest;
 }
 
-BenchProfile profile_prompt(abyssal::model model, abyssal::sequence &sequence,
-                            const std::vector<std::int32_t> &tokens) {
+BenchProfile profile_prompt(abyssal::model model, abyssal::sequence &sequence, const std::vector<std::int32_t> &tokens,
+                            const aby_eval_options &options) {
   const std::size_t depth = sequence.length();
-  BenchProfile profile = measure(model, [&] { sequence.eval(tokens); });
+  BenchProfile profile = measure(model, [&] { sequence.eval(tokens, options); });
   sequence.truncate(depth);
   profile.kind = "prompt";
   profile.tokens = tokens.size();
@@ -93,7 +93,8 @@ BenchProfile profile_decode(abyssal::model model, abyssal::sequence &sequence, s
 
 std::uint64_t bytes_of_token(abyssal::model model, abyssal::sequence &sequence, std::int32_t token) {
   std::uint64_t bytes = 0;
-  for (const aby_profile_part &part : profile_prompt(std::move(model), sequence, {token}).parts)
+  for (const aby_profile_part &part :
+       profile_prompt(std::move(model), sequence, {token}, abyssal::default_eval_options()).parts)
     bytes += part.bytes;
   return bytes;
 }

@@ -20,7 +20,8 @@ struct BenchProfile {
 };
 
 // Evaluates `tokens` as one prompt after what the sequence holds, and takes them away again.
-BenchProfile profile_prompt(abyssal::model model, abyssal::sequence &sequence, const std::vector<std::int32_t> &tokens);
+BenchProfile profile_prompt(abyssal::model model, abyssal::sequence &sequence, const std::vector<std::int32_t> &tokens,
+                            const aby_eval_options &options);
 
 // Lets a reply of `count` tokens follow `first`, with the checkpoint's own sampling, and takes it away again.
 BenchProfile profile_decode(abyssal::model model, abyssal::sequence &sequence, std::int32_t first, std::uint64_t count);

@@ -82,7 +82,7 @@ Command add_logits(CLI::App &app) {
   command->add_option("--tokens", options->tokens, "token ids: 0,5,7 or @FILE")->required();
   command->add_option("--last", options->last, "of how many of the last tokens (default 1)")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
-  command->add_option("--chunk", options->chunk, "tokens of one pass (default 512)");
+  command->add_option("--chunk", options->chunk, "tokens of one pass (default: 1024, or 512 for wide models)");
   command->add_option("-o,--output", options->output, "file to write; - is standard output")->required();
   return [options] { return logits(*options); };
 }

@@ -355,7 +355,7 @@ Command add_verify(CLI::App &app) {
   command->add_option("EXPECTED", options->expected, "reference values: a .safetensors file")->required();
   command->add_option("--hidden-limit", options->hidden, "largest error of hidden states (default by the arithmetic)");
   command->add_option("--logits-limit", options->logits, "largest error of logits (default by the arithmetic)");
-  command->add_option("--chunk", options->chunk, "tokens of one pass (default 512)");
+  command->add_option("--chunk", options->chunk, "tokens of one pass (default: 1024, or 512 for wide models)");
   command->add_flag("--json", options->json, "print one JSON object");
   return [options] { return verify(*options); };
 }

@@ -227,7 +227,7 @@ typedef int32_t aby_weights;
 enum {
   ABY_WEIGHTS_STORED = 0, /**< As the checkpoint stores them. */
   ABY_WEIGHTS_INT8 = 1,   /**< Rounded to 8 bits when they are loaded: groups of 32 inputs share a float16 scale. */
-  ABY_WEIGHTS_INT4 = 2    /**< The same in 4 bits, but for attention, which has 8. */
+  ABY_WEIGHTS_INT4 = 2    /**< The same in 4 bits, but for attention and the first layer, which have 8. */
 };
 
 /** Says something that is not an error of the call, such as that a file could not be written. text is valid during the
@@ -494,7 +494,7 @@ typedef struct aby_eval_options {
   uint32_t keep;   /**< ABY_KEEP_ flags. */
   uint64_t logits; /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
   uint32_t mtp;    /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
-  uint32_t chunk;  /**< Tokens of one pass; 0: 512. */
+  uint32_t chunk;  /**< Tokens of one pass; 0: 1024, or 512 where 1024 would need over 288 MiB of scratch. */
 } aby_eval_options;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -574,7 +574,7 @@ typedef struct aby_generation_options {
   const int32_t *stop_tokens; /**< Further tokens that end the reply; may be NULL. */
   uint64_t stop_token_count;
   uint32_t plain; /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
-  uint32_t chunk; /**< Prompt tokens of one step; 0: 512. */
+  uint32_t chunk; /**< Prompt tokens of one step; 0: as aby_eval_options.chunk. */
 } aby_generation_options;
 
 /** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */

@@ -8,8 +8,6 @@ using namespace abyssal::api;
 
 namespace {
 
-constexpr std::uint32_t kDefaultChunk = 512;
-
 aby_generation_options default_generation_options() noexcept {
   aby_generation_options options{};
   options.temperature = -1.0f;
@@ -49,7 +47,7 @@ GenerationOptions generation_options(const aby_generation_options *raw_options, 
     options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
   }
   options.plain = given.plain != 0;
-  options.chunk = given.chunk != 0 ? given.chunk : kDefaultChunk;
+  options.chunk = given.chunk;
   return options;
 }
 

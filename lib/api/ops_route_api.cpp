@@ -84,8 +84,8 @@ aby_status aby_moe_route(aby_device *device, const aby_moe_route_args *raw_args)
     args.method = given.topk_method;
     args.norm_topk_prob = given.norm_topk_prob;
     args.routed_scaling_factor = given.routed_scaling_factor;
-    args.logits = dense_rows(
-        op.upload(given.logits, rows * static_cast<std::uint64_t>(given.experts) * sizeof(float)), given.experts);
+    args.logits = dense_rows(op.upload(given.logits, rows * static_cast<std::uint64_t>(given.experts) * sizeof(float)),
+                             given.experts);
     args.bias = bias ? bias->get() : nullptr;
     args.index = op.upload(nullptr, chosen * sizeof(std::int32_t));
     args.weight = op.upload(nullptr, chosen * sizeof(float));

@@ -6,8 +6,6 @@ using namespace abyssal::api;
 
 namespace {
 
-constexpr std::uint32_t kDefaultChunk = 512;
-
 aby_eval_options default_eval_options() noexcept {
   aby_eval_options options{};
   options.logits = 1;
@@ -25,7 +23,7 @@ EvalOptions eval_options(const aby_eval_options *raw_options) {
   options.keep_routes = (given.keep & ABY_KEEP_ROUTES) != 0;
   options.logits = given.logits;
   options.mtp = given.mtp != 0;
-  options.chunk = given.chunk != 0 ? given.chunk : kDefaultChunk;
+  options.chunk = given.chunk;
   return options;
 }
 

@@ -45,7 +45,8 @@ aby_status aby_model_tokenize(int32_t *out, size_t capacity, size_t *out_count, 
     constexpr std::uint32_t known = ABY_TOKENIZE_ADD_BOS | ABY_TOKENIZE_PLAIN;
     if ((flags & ~known) != 0)
       fail(ABY_ERROR_INVALID_ARGUMENT, "flags ", flags, " are not known");
-    std::vector<std::int32_t> ids = tokenizer.encode(read_text(text, length, "text"), (flags & ABY_TOKENIZE_PLAIN) != 0);
+    std::vector<std::int32_t> ids =
+        tokenizer.encode(read_text(text, length, "text"), (flags & ABY_TOKENIZE_PLAIN) != 0);
     const auto bos = tokenizer.bos_token();
     if ((flags & ABY_TOKENIZE_ADD_BOS) != 0 && tokenizer.adds_bos() && bos && (ids.empty() || ids.front() != *bos))
       ids.insert(ids.begin(), *bos);

@@ -11,9 +11,10 @@ namespace abyssal {
 constexpr std::int64_t kQuantBlock = 32;
 
 // blocks = x[0, count) in a format, ABY_DTYPE_Q8_0 or ABY_DTYPE_Q4_0; count is a multiple of kQuantBlock. Each block is
-// symmetrical about zero and rounded to its own scale, which is itself rounded to float16 first. q8_0: the largest
-// magnitude is 127 steps. q4_0: it is 8 steps, and the scale is then fitted once to the quants by least squares, where
-// that makes the error smaller. A block with a NaN or an infinity becomes NaN. blocks may start at any address.
+// symmetrical about zero and rounded to its own scale, a float16: of eight, the one that loses least, as a sum of
+// squares. q8_0: they make the largest magnitude 123 to 128 steps. q4_0: 7 to 9 steps, towards the side that has eight;
+// the best scale is then fitted once to its quants by least squares, where that loses less. A block with a NaN or an
+// infinity becomes NaN. blocks may start at any address.
 void quantise_blocks(aby_dtype format, const float *x, std::int64_t count, void *blocks) noexcept;
 
 } // namespace abyssal

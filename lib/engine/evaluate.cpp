@@ -85,7 +85,8 @@ private:
     }
     const auto context = static_cast<std::size_t>(config.max_position_embeddings);
     if (state.wanted.size() > context || length > context - state.wanted.size())
-      fail(ABY_ERROR_CONTEXT_FULL, length, " tokens and ", state.wanted.size(), " new ones exceed the context of ", context);
+      fail(ABY_ERROR_CONTEXT_FULL, length, " tokens and ", state.wanted.size(), " new ones exceed the context of ",
+           context);
     if (options_.mtp && !model()->mtp())
       fail(ABY_ERROR_STATE, "the model was opened without its MTP layer");
     if (options_.mtp && length > 0 && state.sequence->mtp_rows_ != length - 1)
@@ -132,8 +133,9 @@ private:
   void take(std::size_t count, std::vector<std::int32_t> &out, const State &state) {
     BlockPool &pool = model()->cache().pool();
     if (!pool.take(static_cast<std::int32_t>(count), out))
-      fail(ABY_ERROR_CONTEXT_FULL, "the cache is full: ", state.wanted.size(), " new tokens need ", count, " blocks of ",
-           ABK_BLOCK_TOKENS, " tokens, and ", pool.free(), " of ", pool.size(), " are free; see cache_tokens");
+      fail(ABY_ERROR_CONTEXT_FULL, "the cache is full: ", state.wanted.size(), " new tokens need ", count,
+           " blocks of ", ABK_BLOCK_TOKENS, " tokens, and ", pool.free(), " of ", pool.size(),
+           " are free; see cache_tokens");
   }
 
   void prepare_outputs(State &state) {
@@ -157,8 +159,8 @@ private:
     share.context = static_cast<std::int32_t>(state.old_length - state.replay + state.done);
     share.blocks = sequence.blocks_;
     share.skip = static_cast<std::int32_t>(state.done == 0 ? state.replay : 0);
-    share.logits = static_cast<std::int32_t>(
-        options_.logits > left ? std::min<std::uint64_t>(options_.logits - left, count) : 0);
+    share.logits =
+        static_cast<std::int32_t>(options_.logits > left ? std::min<std::uint64_t>(options_.logits - left, count) : 0);
     share.keep_hidden = options_.keep_hidden || options_.keep_layers;
     share.keep_layers = options_.keep_layers;
     share.keep_routes = options_.keep_routes;
@@ -172,7 +174,7 @@ private:
   }
 
   bool next_pass() {
-    std::size_t room = options_.chunk;
+    std::size_t room = options_.chunk != 0 ? options_.chunk : model()->plan().chunk;
     std::vector<PassSequence> shares;
     for (State &state : states_) {
       state.passed = 0;

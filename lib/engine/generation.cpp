@@ -81,7 +81,8 @@ bool Generation::evaluate_tokens(std::span<const std::int32_t> tokens, bool logi
 }
 
 GenerationEvent Generation::evaluate_prompt() {
-  const std::size_t count = std::min<std::size_t>(options_.chunk, prompt_.size() - prompt_done_);
+  const std::size_t chunk = options_.chunk != 0 ? options_.chunk : sequence_->model()->plan().chunk;
+  const std::size_t count = std::min(chunk, prompt_.size() - prompt_done_);
   if (!evaluate_tokens(std::span<const std::int32_t>(prompt_).subspan(prompt_done_, count),
                        prompt_done_ + count == prompt_.size()))
     return end(ABY_FINISH_CANCELLED);

@@ -20,7 +20,7 @@ struct GenerationOptions {
   SamplingOptions sampling;
   std::vector<std::int32_t> stop_tokens;
   bool plain = false;
-  std::uint32_t chunk = 512;
+  std::uint32_t chunk = 0; // 0: the plan's
 };
 
 struct GenerationEvent {

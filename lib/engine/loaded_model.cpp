@@ -13,7 +13,10 @@ namespace abyssal {
 namespace {
 
 constexpr std::uint64_t kDefaultCacheTokens = 32768;
-constexpr std::int32_t kPlannedRows = 512; // the default chunk
+// Tokens that a prompt is evaluated in at a time, unless the caller says: in a larger chunk more rows share what
+// reading and widening an expert costs. The first one whose scratch is small enough, else the last.
+constexpr std::uint32_t kChunks[] = {1024, 512};
+constexpr std::uint64_t kChunkScratch = 288 << 20; // bytes
 
 DevicePtr device_of(const ModelOptions &options) {
   return options.device ? options.device : Device::open(options.device_options);
@@ -62,7 +65,8 @@ std::unique_ptr<PackedCache> packed_cache_of(const Checkpoint &checkpoint, const
   key.checkpoint = checkpoint.path;
   key.variant = concat(kWeights[options.weights], options.mtp ? ".mtp" : "");
   key.identity = concat("abyssal ", ABY_VERSION_MAJOR, ".", ABY_VERSION_MINOR, ".", ABY_VERSION_PATCH, ", ", layout,
-                        ", ", key.variant, "\n", checkpoint.identity, checkpoint.source->identity());
+                        ", ", key.variant, options.weights == ABY_WEIGHTS_STORED ? "" : concat(", ", kRounding), "\n",
+                        checkpoint.identity, checkpoint.source->identity());
   return std::make_unique<PackedCache>(options.packed_cache, std::move(key));
 }
 
@@ -95,11 +99,16 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
   plan.cache_bytes_per_token = cache_bytes_per_token(config, options.cache_dtype, options.mtp);
   plan.cache_tokens = cache_tokens_of(config, options);
   WorkspaceSize size;
-  size.rows = kPlannedRows;
   size.context = static_cast<std::int32_t>(
       std::min(plan.cache_tokens, static_cast<std::uint64_t>(config.max_position_embeddings)));
   size.logits_rows = 1;
-  plan.scratch_bytes = workspace.bytes_for(size);
+  for (const std::uint32_t chunk : kChunks) {
+    plan.chunk = chunk;
+    size.rows = static_cast<std::int32_t>(chunk);
+    plan.scratch_bytes = workspace.bytes_for(size);
+    if (plan.scratch_bytes <= kChunkScratch)
+      break;
+  }
   return plan;
 }
 

@@ -35,6 +35,7 @@ struct ModelPlan {
   std::uint64_t cache_bytes_per_token = 0;
   std::uint64_t cache_tokens = 0;
   std::uint64_t scratch_bytes = 0;
+  std::uint32_t chunk = 0; // tokens of a pass, unless the caller says
 };
 
 class LoadedModel {

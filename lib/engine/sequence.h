@@ -18,7 +18,7 @@ struct EvalOptions {
   bool keep_hidden = false, keep_layers = false, keep_routes = false;
   std::uint64_t logits = 1;
   bool mtp = false;
-  std::uint32_t chunk = 512;
+  std::uint32_t chunk = 0; // 0: the plan's
 };
 
 struct EvalItem {

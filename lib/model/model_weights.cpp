@@ -164,6 +164,19 @@ MtpWeights visit_mtp(const ModelConfig &c, const Scope &layer, const ModelWeight
   return w;
 }
 
+// The embedding's table serves as the head where it is kept as it is stored. Where products want it in another layout,
+// that is a weight of its own: a row of the table is looked up in the first, and all of it multiplied with the second.
+WeightPtr visit_tied_head(const ModelConfig &c, WeightVisitor &visitor, const WeightPtr &embed) {
+  WeightSpec spec{.use = ABK_USE_MATRIX,
+                  .names = {"model.embed_tokens.weight"},
+                  .n = c.vocab_size,
+                  .k = c.hidden_size,
+                  .outer = true,
+                  .repeated = true,
+                  .alias = "lm_head.weight"};
+  return visitor.repacks(spec) ? visitor.take(spec) : embed;
+}
+
 } // namespace
 
 ModelWeights visit_weights(const ModelConfig &c, bool mtp, WeightVisitor &visitor) {
@@ -175,7 +188,8 @@ ModelWeights visit_weights(const ModelConfig &c, bool mtp, WeightVisitor &visito
   for (std::int32_t i = 0; i < c.num_hidden_layers; ++i)
     w.layers.push_back(visit_layer(c, i, body.below("layers." + std::to_string(i) + ".")));
   w.norm = body.norm("norm", c.hidden_size);
-  w.head = c.tie_word_embeddings ? w.embed : root.head("lm_head", c.vocab_size, c.hidden_size);
+  w.head =
+      c.tie_word_embeddings ? visit_tied_head(c, visitor, w.embed) : root.head("lm_head", c.vocab_size, c.hidden_size);
   if (mtp) {
     if (c.num_nextn_predict_layers < 1)
       fail(ABY_ERROR_UNSUPPORTED, "this checkpoint has no MTP layer (num_nextn_predict_layers is 0)");

@@ -53,7 +53,7 @@ struct ModelWeights {
   WeightPtr embed;
   std::vector<LayerWeights> layers;
   WeightPtr norm;
-  WeightPtr head; // embed itself when tied
+  WeightPtr head; // when tied, embed itself or the same in another layout
   std::optional<MtpWeights> mtp;
 };
 

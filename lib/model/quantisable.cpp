@@ -29,10 +29,11 @@ public:
   }
 
 private:
-  // Attention is a small part of a model's weights, and much of what is lost where they have 4 bits.
+  // Attention and the first layer are a small part of a model's weights, and much of what is lost where they have 4
+  // bits: what the first layer is off by goes through all others, and decides every route.
   aby_dtype format_of(const std::string &name) const {
-    const bool attention = name.find(".self_attn.") != std::string::npos;
-    return weights_ == ABY_WEIGHTS_INT8 || attention ? ABY_DTYPE_Q8_0 : ABY_DTYPE_Q4_0;
+    const bool small = name.find(".self_attn.") != std::string::npos || name.starts_with("model.layers.0.");
+    return weights_ == ABY_WEIGHTS_INT8 || small ? ABY_DTYPE_Q8_0 : ABY_DTYPE_Q4_0;
   }
   static bool fits(std::int64_t k) noexcept { return k % kQuantBlock == 0; }
   bool is_plain(const std::string &name) const { return !source().stored(name).quantised(); }

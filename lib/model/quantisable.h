@@ -8,10 +8,14 @@
 
 namespace abyssal {
 
-// The source with every matrix that is multiplied with rounded to 8 or 4 bits (attention to 8 either way); the source
-// itself with ABY_WEIGHTS_STORED. As stored stay: the router, vectors, embedding and head; what is in a block format
-// already; matrices whose rows are no multiple of 32, and kv_b_proj where a half's are not. Checks the whole checkpoint
-// as WeightReader does. threads: that round a large matrix.
+// Names which weights are rounded, and how. Whoever changes that, here or in lib/base/block_quantise.h, counts up: what
+// was kept of the old ones is then not taken for the new ones.
+constexpr const char *kRounding = "rounding 2";
+
+// The source with every matrix that is multiplied with rounded to 8 or 4 bits (attention and the first layer to 8
+// either way); the source itself with ABY_WEIGHTS_STORED. As stored stay: the router, vectors, embedding and head; what
+// is in a block format already; matrices whose rows are no multiple of 32, and kv_b_proj where a half's are not. Checks
+// the whole checkpoint as WeightReader does. threads: that round a large matrix.
 std::shared_ptr<const TensorSource> quantised_source(std::shared_ptr<const TensorSource> source,
                                                      const ModelConfig &config, bool mtp, aby_weights weights,
                                                      unsigned threads);

@@ -124,6 +124,15 @@ WeightReader::Prepared WeightReader::prepare(const WeightSpec &spec) {
   return prepared;
 }
 
+bool WeightReader::repacks(const WeightSpec &spec) {
+  if (device_ == nullptr)
+    return false;
+  const Prepared prepared = prepare(spec);
+  abk_weight_size size{};
+  device_->check(device_->api().weight_size(device_->handle(), &prepared.desc, &size), spec.key().c_str());
+  return size.layout != nullptr;
+}
+
 WeightPtr WeightReader::take(const WeightSpec &spec) {
   const Prepared prepared = prepare(spec);
   abk_weight_size size{};
@@ -193,7 +202,7 @@ private:
 } // namespace
 
 WeightPtr WeightLoader::create(const WeightSpec &spec, Prepared &prepared) {
-  const std::string &name = spec.names.front();
+  const std::string &name = spec.key();
   abk_weight_size size{};
   device()->check(device()->api().weight_size(device()->handle(), &prepared.desc, &size), name.c_str());
   const bool has_image = images_ != nullptr && size.image_bytes > 0;
@@ -231,8 +240,8 @@ WeightPtr WeightLoader::make(const WeightSpec &spec, Prepared &prepared) const {
 
 WeightPtr WeightLoader::take(const WeightSpec &spec) {
   Prepared prepared = prepare(spec);
-  WeightPtr &slot = loaded_[spec.names.front()];
-  const auto old = reuse_.find(spec.names.front());
+  WeightPtr &slot = loaded_[spec.key()];
+  const auto old = reuse_.find(spec.key());
   slot = old != reuse_.end() && !touched(spec) ? old->second : create(spec, prepared);
   done_ += prepared.file_bytes;
   if (progress_)

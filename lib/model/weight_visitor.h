@@ -25,7 +25,10 @@ struct WeightSpec {
   bool outer = false;     // embedding or head: not among the active parameters
   bool repeated = false;  // what another weight holds already, in another arrangement: not counted
   std::string whole = {}; // then the name of that weight's tensor
+  std::string alias = {}; // what the weight is known by where another one has its tensor's name
   std::int32_t heads = 0, qk_nope = 0, v_dim = 0; // ABK_USE_MLA_KV_B
+
+  const std::string &key() const noexcept { return alias.empty() ? names.front() : alias; }
 };
 
 // What activations may be rounded to in products: F32 or BF16 with plain weights; F32, I8 or I16 with weights in a
@@ -44,6 +47,9 @@ public:
   virtual bool has(const std::string &name) const = 0;
   // Whether kv_b_proj is of use in halves: where products may be quantised.
   virtual bool takes_halves() const = 0;
+  // Whether the device keeps the weight in a layout of its own: then a tensor that is read in another way too is
+  // prepared twice. Throws as take.
+  virtual bool repacks(const WeightSpec &spec) = 0;
 };
 
 // Weights of one stored type in one layout of the backend's.
@@ -74,6 +80,7 @@ public:
   WeightPtr take(const WeightSpec &spec) override; // counts, and returns null
   bool has(const std::string &name) const override { return source_.find(name) != nullptr; }
   bool takes_halves() const override { return arithmetic_.quantised != ABY_DTYPE_F32; }
+  bool repacks(const WeightSpec &spec) override;
   const WeightTotals &totals() const noexcept { return totals_; }
 
 protected:
@@ -100,7 +107,7 @@ private:
   WeightTotals totals_;
 };
 
-// Prepared weights by the name of their first tensor.
+// Prepared weights by their keys.
 using WeightMap = std::map<std::string, WeightPtr>;
 
 // Prepares weights; those in reuse of which no tensor is in changed are taken over.

@@ -76,19 +76,18 @@ void pack_strip_f8(const std::uint8_t *w, std::int64_t ldw, std::int64_t rows, s
   for (std::int64_t first = 0; first < kStripRows; first += 16) {
     for (std::int64_t c = 0; c < columns; c += 64) {
       const __mmask64 mask = columns - c >= 64 ? ~__mmask64{0} : (__mmask64{1} << (columns - c)) - 1;
-      __m512i low[16], high[16]; // of each sixteen columns, the first eight and the others
+      __m512i v[16];
       load_rows(rows - first, [&](std::int64_t r, bool there) {
-        const __m512i bytes = there ? _mm512_maskz_loadu_epi8(mask, w + (first + r) * ldw + c) : _mm512_setzero_si512();
-        widen_f8(bytes, low[r], high[r]);
+        v[r] = there ? _mm512_maskz_loadu_epi8(mask, w + (first + r) * ldw + c) : _mm512_setzero_si512();
       });
-      transpose(low);
-      transpose(high);
+      transpose(v); // four columns of sixteen rows each: as bytes that takes half as long
       std::uint32_t *to = out + c / 2 * kStripRows + first;
 #pragma GCC unroll 16
       for (std::int64_t i = 0; i < 16; ++i) {
-        const std::int64_t pair = i / 4 * 8 + i % 4;
-        _mm512_store_si512(to + pair * kStripRows, low[i]);
-        _mm512_store_si512(to + (pair + 4) * kStripRows, high[i]);
+        __m512i pair, next;
+        widen_f8_pairs(v[i], pair, next);
+        _mm512_store_si512(to + 2 * i * kStripRows, pair);
+        _mm512_store_si512(to + (2 * i + 1) * kStripRows, next);
       }
     }
   }
@@ -108,7 +107,7 @@ namespace {
 
 inline void fetch(const Ahead &next, std::int64_t part) {
   for (std::int64_t r = 0; r < next.rows; ++r)
-    __builtin_prefetch(next.at + r * next.row_bytes + part * next.part_bytes, 0, 2);
+    __builtin_prefetch(next.at + r * next.row_bytes + part * next.part_bytes, 0, 3);
 }
 
 template <int M>

@@ -108,8 +108,10 @@ void mlp(CpuDevice &device, const abk_mlp_args &args) {
   const std::int64_t step = std::min(block_rows(gate, rows), block_rows(up, rows));
   device.run((inter + step - 1) / step, [&](std::int64_t task, Worker &worker) {
     const std::int64_t row0 = task * step, count = std::min(step, inter - row0);
-    product(device, worker, gate, 0, row0, count, x, scratch.gate + row0, inter);
-    product(device, worker, up, 0, row0, count, x_up, scratch.up + row0, inter);
+    const std::int64_t next = row0 + static_cast<std::int64_t>(device.threads()) * step;
+    product(device, worker, gate, 0, row0, count, x, scratch.gate + row0, inter, packed_rows(up, 0, row0));
+    product(device, worker, up, 0, row0, count, x_up, scratch.up + row0, inter,
+            next < inter ? packed_rows(gate, 0, next) : nullptr);
     for (std::int64_t r = 0; r < rows; ++r) {
       float *at = scratch.gate + r * inter + row0;
       device.kernels().swiglu(at, scratch.up + r * inter + row0, at, count);

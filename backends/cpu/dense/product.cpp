@@ -188,14 +188,18 @@ Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weig
   return operand;
 }
 
+const std::byte *packed_rows(const CpuWeight &w, std::int64_t matrix, std::int64_t row) noexcept {
+  return w.packed() ? w.packed_matrix(matrix).tile(row / kPackedTile) : nullptr;
+}
+
 void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t matrix, std::int64_t row0,
-             std::int64_t count, const Operand &x, float *out, std::int64_t ldo) {
+             std::int64_t count, const Operand &x, float *out, std::int64_t ldo, const std::byte *then) {
   if (!w.packed()) {
     product(device, worker, w.matrix(matrix), row0, count, x, out, ldo);
     return;
   }
   packed_product(device.packed_kernels(), w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
-                 worker.tile.take<float>(tile_scratch(device.packed_kernels(), x.quant, x.rows)), out, ldo);
+                 worker.tile.take<float>(tile_scratch(device.packed_kernels(), x.quant, x.rows)), out, ldo, then);
 }
 
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,
@@ -228,7 +232,9 @@ void linear(CpuDevice &device, const Operand &x, const CpuWeight &w, const float
     float *to = direct ? reinterpret_cast<float *>(out.data) + first * out.stride + row0
                        : worker.sums.take<float>(rows * count);
     const std::int64_t ldo = direct ? out.stride : count;
-    product(device, worker, w, 0, row0, count, cut ? x.from_row(first, rows) : x, to, ldo);
+    const std::int64_t next = row0 + static_cast<std::int64_t>(device.threads()) * step;
+    product(device, worker, w, 0, row0, count, cut ? x.from_row(first, rows) : x, to, ldo,
+            next < w.n ? packed_rows(w, 0, next) : nullptr);
     for (std::int64_t r = 0; r < rows; ++r) {
       if (bias != nullptr)
         device.kernels().add(to + r * ldo, bias + row0, count);

@@ -48,10 +48,13 @@ void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int
 // Rows of W in one task, so that a widened block stays in the second-level cache.
 std::int64_t block_rows(const CpuWeight &weight, std::int64_t x_rows) noexcept;
 
+// Where rows of a packed weight begin, to be fetched ahead of their product; null for other weights.
+const std::byte *packed_rows(const CpuWeight &w, std::int64_t matrix, std::int64_t row) noexcept;
+
 // out[r][i] = x[r] . W[row0 + i], i < count, W one of a weight's matrices; row0 as block_rows cuts. out: float
-// [x.rows, ldo]
+// [x.rows, ldo]. then: the packed_rows that this worker probably multiplies next.
 void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t matrix, std::int64_t row0,
-             std::int64_t count, const Operand &x, float *out, std::int64_t ldo);
+             std::int64_t count, const Operand &x, float *out, std::int64_t ldo, const std::byte *then = nullptr);
 
 // The same for a row-major matrix and any row0.
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,

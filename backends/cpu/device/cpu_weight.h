@@ -16,7 +16,7 @@ namespace abyssal::cpu {
 class CpuDevice;
 
 // How images of weights are arranged: see packed_layout.h. Whoever changes that, or what is packed, counts up.
-constexpr const char *kImageLayout = "cpu packed 1";
+constexpr const char *kImageLayout = "cpu packed 2";
 
 class CpuWeight : public HostWeight {
 public:

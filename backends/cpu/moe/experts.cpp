@@ -197,8 +197,14 @@ private:
         gate = worker.middle.take<float>(2 * s.count * ld);
         up = gate + s.count * ld;
       }
-      product(device_, worker, *s.gate, s.matrix, t.first, t.count, s.x, gate, ld);
-      product(device_, worker, *s.up, s.matrix, t.first, t.count, s.x_up, up, ld);
+      // The workers take turns, more or less; the last ones go on with down.
+      const std::size_t next = static_cast<std::size_t>(i) + device_.threads();
+      const Segment &after = next < tasks.size() ? *tasks[next].segment : segments_.front();
+      const std::byte *then = next < tasks.size() ? packed_rows(*after.gate, after.matrix, tasks[next].first)
+                                                  : packed_rows(*after.down, after.matrix, 0);
+      product(device_, worker, *s.gate, s.matrix, t.first, t.count, s.x, gate, ld,
+              packed_rows(*s.up, s.matrix, t.first));
+      product(device_, worker, *s.up, s.matrix, t.first, t.count, s.x_up, up, ld, then);
       for (std::int64_t r = 0; r < s.count; ++r) {
         device_.kernels().swiglu(gate + r * ld, up + r * ld, gate + r * ld, t.count);
         if (quantise)
@@ -222,8 +228,9 @@ private:
 
   float *down_row(std::int64_t place) const { return scratch_.down + place * hidden_; }
 
-  void down_slice(Worker &worker, const Segment &s, std::int64_t first, std::int64_t count) {
-    product(device_, worker, *s.down, s.matrix, first, count, s.h, down_row(s.begin) + first, hidden_);
+  void down_slice(Worker &worker, const Segment &s, std::int64_t first, std::int64_t count,
+                  const std::byte *then = nullptr) {
+    product(device_, worker, *s.down, s.matrix, first, count, s.h, down_row(s.begin) + first, hidden_, then);
   }
 
   void down() {
@@ -245,8 +252,12 @@ private:
       step = std::min(step, block_rows(*s.down, s.count));
     device_.run((hidden_ + step - 1) / step, [&](std::int64_t i, Worker &worker) {
       const std::int64_t first = i * step, count = std::min(step, hidden_ - first);
-      for (const Segment &s : segments_)
-        down_slice(worker, s, first, count);
+      for (const Segment &s : segments_) {
+        const bool last = &s == &segments_.back();
+        const Segment &after = last ? segments_.front() : *(&s + 1);
+        const std::int64_t next = first + (last ? static_cast<std::int64_t>(device_.threads()) * step : 0);
+        down_slice(worker, s, first, count, next < hidden_ ? packed_rows(*after.down, after.matrix, next) : nullptr);
+      }
       for (std::int64_t r = 0; r < rows_; ++r)
         combine_slice(worker, r, first, count);
     });

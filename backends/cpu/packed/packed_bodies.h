@@ -57,8 +57,12 @@ template <PackedKind Kind> struct Unit {
   }
 };
 
+// How far ahead of its use memory is fetched. The hardware's own fetching starts anew with each page, and with each
+// slice of a matrix.
+constexpr std::int64_t kFetchAhead = 6144;
+
 template <PackedKind Kind, int M>
-void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out) {
+void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out) {
   using U = Unit<Kind>;
   constexpr bool kSmall = small_quants(Kind);
   constexpr std::int64_t kUnitBytes = U::kLayout.unit_bytes();
@@ -70,7 +74,12 @@ void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, float
   Floats total[M];
   for (int m = 0; m < M; ++m)
     total[m] = Floats::zero();
+  const std::byte *const end = at + units * kUnitBytes;
   for (std::int64_t u = 0; u < units; ++u, at += kUnitBytes) {
+    const std::int64_t over = kFetchAhead - (end - at);
+    const std::byte *const ahead = over < 0 ? at + kFetchAhead : then != nullptr ? then + over : at;
+    for (std::int64_t line = 0; line < kUnitBytes; line += 64)
+      __builtin_prefetch(ahead + line, 0, 3);
     const U unit{at};
     Floats block[M];
     for (int m = 0; m < M; ++m)
@@ -114,16 +123,17 @@ void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, float
     total[m].store(out + m * kPackedTile);
 }
 
-template <PackedKind Kind> void direct_kind(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out) {
+template <PackedKind Kind>
+void direct_kind(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out) {
   switch (x.rows) {
   case 1:
-    return direct_rows<Kind, 1>(w, tile, x, out);
+    return direct_rows<Kind, 1>(w, tile, x, then, out);
   case 2:
-    return direct_rows<Kind, 2>(w, tile, x, out);
+    return direct_rows<Kind, 2>(w, tile, x, then, out);
   case 3:
-    return direct_rows<Kind, 3>(w, tile, x, out);
+    return direct_rows<Kind, 3>(w, tile, x, then, out);
   default:
-    return direct_rows<Kind, 4>(w, tile, x, out);
+    return direct_rows<Kind, 4>(w, tile, x, then, out);
   }
 }
 
@@ -316,28 +326,28 @@ void quantise16(const float *x, std::int64_t count, std::int64_t unit0, std::int
   }
 }
 
-void direct(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out) {
+void direct(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out) {
   switch (w.kind) {
   case PackedKind::kQ4:
-    return direct_kind<PackedKind::kQ4>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ4>(w, tile, x, then, out);
   case PackedKind::kQ4Bias:
-    return direct_kind<PackedKind::kQ4Bias>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ4Bias>(w, tile, x, then, out);
   case PackedKind::kQ4K:
-    return direct_kind<PackedKind::kQ4K>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ4K>(w, tile, x, then, out);
   case PackedKind::kTable4:
-    return direct_kind<PackedKind::kTable4>(w, tile, x, out);
+    return direct_kind<PackedKind::kTable4>(w, tile, x, then, out);
   case PackedKind::kTable4F32:
-    return direct_kind<PackedKind::kTable4F32>(w, tile, x, out);
+    return direct_kind<PackedKind::kTable4F32>(w, tile, x, then, out);
   case PackedKind::kQ4G16:
-    return direct_kind<PackedKind::kQ4G16>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ4G16>(w, tile, x, then, out);
   case PackedKind::kQ4G16Bias:
-    return direct_kind<PackedKind::kQ4G16Bias>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ4G16Bias>(w, tile, x, then, out);
   case PackedKind::kQ8:
-    return direct_kind<PackedKind::kQ8>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ8>(w, tile, x, then, out);
   case PackedKind::kQ5Bias:
-    return direct_kind<PackedKind::kQ5Bias>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ5Bias>(w, tile, x, then, out);
   case PackedKind::kQ8G16:
-    return direct_kind<PackedKind::kQ8G16>(w, tile, x, out);
+    return direct_kind<PackedKind::kQ8G16>(w, tile, x, then, out);
   }
 }
 

@@ -51,8 +51,9 @@ struct PackedKernels {
   // The same in 16 bits, into places `row` and `row` + 1.
   void (*quantise16)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
                      std::int32_t zero, const Panel &panel);
-  // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows.
-  void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, float *out);
+  // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows. then: where the caller will read
+  // after the tile, fetched ahead; null if nobody knows.
+  void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out);
   // Units [to.unit0, + to.units) of the tiles from `tile` on.
   void (*widen)(const PackedMatrix &w, std::int64_t tile, const WideTiles &to);
   // out[row][tiles * 16] += products over the units of the tiles.

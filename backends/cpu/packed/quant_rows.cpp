@@ -104,14 +104,15 @@ private:
 
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
                     const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
-                    std::int64_t ldo) {
+                    std::int64_t ldo, const std::byte *then) {
   const PackedLayout layout = layout_of(w.kind);
   const std::int64_t panel0 = first / x.panel_rows(), panels = (rows + x.panel_rows() - 1) / x.panel_rows();
   const std::int64_t places = rows * x.places();
   float *total = scratch; // [places, width]
   if (places <= kernels.direct_rows && rows == x.rows()) {
     for (std::int64_t i = 0; i < count; i += kPackedTile) {
-      kernels.direct(w, (row0 + i) / kPackedTile, x.panel(panel0), total);
+      const std::int64_t tile = (row0 + i) / kPackedTile;
+      kernels.direct(w, tile, x.panel(panel0), i + kPackedTile < count ? w.tile(tile + 1) : then, total);
       put_tile(total, kPackedTile, std::min(kPackedTile, count - i), x, rows, out + i, ldo);
     }
     return;

@@ -38,10 +38,11 @@ private:
 };
 
 // out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch() of
-// them. Rows [first, first + rows) of x, first a multiple of panel_rows.
+// them. Rows [first, first + rows) of x, first a multiple of panel_rows. then: where the caller will probably read
+// next, fetched ahead when there are few rows.
 void packed_product(const PackedKernels &kernels, const PackedMatrix &w, std::int64_t row0, std::int64_t count,
                     const QuantRows &x, std::int64_t first, std::int64_t rows, float *scratch, float *out,
-                    std::int64_t ldo);
+                    std::int64_t ldo, const std::byte *then = nullptr);
 std::int64_t tile_scratch(const PackedKernels &kernels, const QuantRows &x, std::int64_t rows) noexcept;
 
 } // namespace abyssal::cpu

@@ -93,7 +93,7 @@ class Sequence:
         hidden_layers: keep also the embedding and the output of every layer.
         routes: keep the experts and weights of each MoE layer.
         mtp: run the multi-token-prediction layer too; every evaluation of the sequence must then ask for it.
-        chunk: tokens of one pass; 0: 512.
+        chunk: tokens of one pass; 0: 1024, or 512 where 1024 would need over 288 MiB of scratch.
 
         Ctrl-C interrupts it within a moment; the sequence is then as before, as after any error.
         Raises InvalidArgument (a token outside the vocabulary, no tokens), ContextFull, Cancelled, Busy, StateError,

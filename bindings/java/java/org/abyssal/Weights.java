@@ -6,7 +6,7 @@ public enum Weights {
   STORED(0),
   /** Rounded to 8 bits when they are loaded: groups of 32 inputs share a float16 scale. */
   INT8(1),
-  /** The same in 4 bits, but for attention, which has 8. */
+  /** The same in 4 bits, but for attention and the first layer, which have 8. */
   INT4(2);
 
   private final int number;
