@@ -52,6 +52,8 @@ step "Python and the command"
 python -m pytest -q tests
 step "Python wheel"
 bash tests/python/clean_venv.sh build
+step "Python without a global lock"
+bash tests/python/free_threaded.sh build
 step "Node.js"
 bash tests/javascript/run.sh build
 if [ "$fast" != --fast ]; then bash tests/javascript/from_source.sh build; fi

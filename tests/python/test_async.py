@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import abyssal
-from support import BACKENDS, checkpoint, open_model
+from support import BACKENDS, Ticks, checkpoint, open_model
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
 LONG = [5 + i % 1000 for i in range(2500)]
@@ -29,23 +29,6 @@ def slow():
 
 async def gather(stream):
     return [event async for event in stream]
-
-
-class Ticks:
-    """Counts how often the loop came to fire a timer of 5 ms."""
-
-    async def __aenter__(self):
-        self.count = 0
-        self._task = asyncio.ensure_future(self._run())
-        return self
-
-    async def _run(self):
-        while True:
-            await asyncio.sleep(0.005)
-            self.count += 1
-
-    async def __aexit__(self, *error):
-        self._task.cancel()
 
 
 def test_events_are_those_of_a_plain_loop(model):

@@ -40,6 +40,14 @@ def talk(model: abyssal.Model) -> str:
     return "".join(pieces)
 
 
+async def evaluate_on(path: str) -> int:
+    model: abyssal.Model = await abyssal.Model.open_async(path, threads=2, progress=show)
+    with model, model.sequence() as sequence, sequence.fork() as other:
+        await sequence.eval_async([5, 6], logits=2, hidden=True)
+        await abyssal.eval_batch_async([sequence, other], [[5], np.array([6, 7])])
+        return sequence.length
+
+
 async def talk_on(model: abyssal.Model) -> str:
     text = ""
     async with model.chat([{"role": "user", "content": "Hello"}], max_tokens=4, stream=True) as stream:
@@ -63,6 +71,7 @@ def main(path: str) -> None:
         except abyssal.NotFound as error:
             status: int = error.status
             assert status == -5
+    assert asyncio.run(evaluate_on(path)) == 3
     index, weight = ops.moe_route(np.zeros((2, 8), np.float32), 2, device=device)
     experts = ops.Experts(*np.zeros((3, 8, 4, 4), np.float32), device=device)
     out: npt.NDArray[np.float32] = experts(np.zeros((2, 4)), index, weight)

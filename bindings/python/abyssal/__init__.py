@@ -32,7 +32,7 @@ from ._errors import (
 from ._info import BackendInfo, DeviceInfo, ModelInfo, ModelPlan, ProfilePart
 from ._model import Model
 from ._reply import Event, Reply, Stream, Usage
-from ._sequence import Sequence, eval_batch
+from ._sequence import Sequence, eval_batch, eval_batch_async
 
 version: str = _abyssal.version()
 """Version of the library, such as "0.1.0"."""
@@ -68,6 +68,7 @@ __all__ = [
     "Usage",
     "backends",
     "eval_batch",
+    "eval_batch_async",
     "ops",
     "version",
 ]

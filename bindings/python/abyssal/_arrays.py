@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Buffer
 
-__all__ = ["DTYPES", "Tensors", "Tokens", "as_tensors", "as_tokens"]
+__all__ = ["DTYPES", "Tensors", "Tokens", "as_tensors", "as_tokens", "copy_tokens"]
 
 Tokens = Union[Sequence[int], "npt.NDArray[np.integer[Any]]"]
 """Token ids: a one-dimensional integer array, or any sequence of ints."""
@@ -115,6 +115,12 @@ def as_tokens(tokens: Tokens) -> Union[Buffer, npt.NDArray[np.int32]]:
         if low < -(2**31) or high >= 2**31:
             raise InvalidArgument(f"token {low if low < -(2**31) else high} does not fit into 32 bits")
     return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def copy_tokens(tokens: Tokens) -> Buffer:
+    """Token ids as int32, in memory that the caller does not write to."""
+    array: Any = as_tokens(tokens)
+    return packed("i", bytes(memoryview(array)))
 
 
 def _is_torch(value: Any) -> bool:

@@ -12,7 +12,8 @@ from ._check import no_pickle
 from ._device import Device
 from ._errors import StateError
 from ._info import ModelInfo, ModelPlan, ProfilePart
-from ._opening import Path, Progress, arguments_of, model_options
+from ._opening import Path, Progress, model_options
+from ._signature import arguments_of
 from ._text import Text, json_bytes
 from ._worker import Worker
 from ._writer import Writer
@@ -104,6 +105,35 @@ class Model(Text, Writer):
         NoMemory, Cancelled.
         """
         return cls(*arguments, **options)
+
+    @classmethod
+    @arguments_of(__init__)
+    async def open_async(cls, *arguments: Any, progress: Optional[Progress] = None, **options: Any) -> "Model":
+        """As open(), for event loops: the model is opened on a thread of its own, and the loop runs on.
+
+        progress is called on that thread. Cancelling the task cancels the opening: CancelledError goes on when it has
+        ended, within a moment, and nothing is left of it.
+        """
+        worker, models, stopped = Worker(), [], False
+
+        def report(stage: str, done: int, total: int) -> Any:
+            return stopped or (progress is not None and progress(stage, done, total))
+
+        def work() -> None:
+            models.append(cls(*arguments, progress=report, **options))
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+
+        try:
+            await worker.run(work, stop)
+        except BaseException:
+            for model in models:  # it was open when the cancellation came
+                model.close()
+            raise
+        models[0]._worker = worker
+        return models[0]
 
     @staticmethod
     def plan(

@@ -1,10 +1,9 @@
-"""How models are opened: the options, and the signature that several functions share."""
+"""Options that models are opened with."""
 
 from __future__ import annotations
 
-import inspect
 import os
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, Optional, Union
 
 from . import _abyssal
 from ._arrays import dtype_number
@@ -12,19 +11,12 @@ from ._check import choice, unsigned
 from ._device import Device
 from ._errors import InvalidArgument
 
-if TYPE_CHECKING:
-    from typing_extensions import Concatenate, ParamSpec
-
-    _Parameters = ParamSpec("_Parameters")
-
-__all__ = ["Path", "Progress", "arguments_of", "model_options"]
+__all__ = ["Path", "Progress", "model_options"]
 
 Progress = Callable[[str, int, int], Any]
 """progress(stage, done, total): stage is "read" or "weights", done and total are bytes. A true result cancels."""
 
 Path = Union[str, bytes, "os.PathLike[str]"]
-
-_Result = TypeVar("_Result")
 
 _STAGES = ("read", "weights")
 _WEIGHTS = ("stored", "int8", "int4")
@@ -76,19 +68,3 @@ def model_options(
         packed_cache_check=bool(packed_cache_check),
         attention=_ATTENTION[attention],
     )
-
-
-def arguments_of(
-    like: "Callable[Concatenate[Any, _Parameters], Any]",
-) -> "Callable[[Callable[..., _Result]], Callable[Concatenate[Any, _Parameters], _Result]]":
-    """Gives a class method the arguments of another method, for type checkers as for help(): it passes them on."""
-    of_like = inspect.signature(like)
-
-    def decorate(function: "Callable[..., _Result]") -> "Callable[Concatenate[Any, _Parameters], _Result]":
-        own = inspect.signature(function)
-        first = next(iter(own.parameters.values()))
-        shared = list(of_like.parameters.values())[1:]
-        function.__signature__ = own.replace(parameters=[first, *shared])  # type: ignore[attr-defined]
-        return function
-
-    return decorate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Generator, Iterator, List, NamedTuple, Optional, Type
@@ -9,7 +10,7 @@ from typing import Any, AsyncIterator, Callable, Generator, Iterator, List, Name
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
 from ._check import no_pickle, unsigned
-from ._errors import InvalidArgument, StateError
+from ._errors import Busy, InvalidArgument, StateError
 from ._worker import Worker
 
 __all__ = ["Event", "Reply", "Stream", "Usage"]
@@ -97,7 +98,7 @@ class Stream:
     errors in them are raised there.
 
     Leaving the loop early and calling close(), or dropping the stream, ends the reply; the sequence keeps what was
-    evaluated. cancel() may be called from any thread; one thread, or one task, iterates.
+    evaluated. cancel() and close() may come from any thread; one thread, or one task, iterates; another one gets Busy.
     """
 
     def __init__(
@@ -110,17 +111,26 @@ class Stream:
         self._worker = worker
         self._on_end = on_end
         self._raw: Optional[_abyssal.Generation] = None
+        self._beginning = threading.Lock()
         self._ended = False
         self._cancelled = False
 
     def _begun(self) -> _abyssal.Generation:
-        raw, begin = self._raw, self._begin
+        raw = self._raw
         if raw is not None:
             return raw
-        if begin is None:
-            raise StateError("the reply is closed")
-        self._raw = raw = begin()
-        self._begin = None  # it holds the text and the model
+        if not self._beginning.acquire(blocking=False):  # not waited for: a signal's handler may have interrupted it
+            raise Busy("the reply is begun by a call on another thread")
+        try:
+            raw, begin = self._raw, self._begin
+            if raw is not None:
+                return raw
+            if begin is None:
+                raise StateError("the reply is closed")
+            self._raw = raw = begin()
+            self._begin = None  # it holds the text and the model
+        finally:
+            self._beginning.release()
         if self._cancelled or self._ended:  # while it began, by another thread
             raw.cancel()
         return raw

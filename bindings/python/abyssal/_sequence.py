@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, List, Optional, Type
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple, Type
 from typing import Sequence as Many
 
 from . import _abyssal
-from ._arrays import Tokens, as_tokens
+from ._arrays import Tokens, as_tokens, copy_tokens
 from ._check import no_pickle, unsigned
-from ._errors import InvalidArgument
+from ._errors import InvalidArgument, StateError
 from ._reply import Stream, generation_options
+from ._signature import arguments_of
 from ._worker import Worker
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["OUTPUTS", "Sequence", "eval_batch"]
+__all__ = ["OUTPUTS", "Sequence", "eval_batch", "eval_batch_async"]
 
 OUTPUTS = {
     "logits": 0,
@@ -37,7 +39,12 @@ _KEEP_HIDDEN, _KEEP_HIDDEN_LAYERS, _KEEP_ROUTES = 1, 2, 4
 
 
 def _eval_options(
-    logits: int, hidden: bool, hidden_layers: bool, routes: bool, mtp: bool, chunk: int
+    logits: int = 1,
+    hidden: bool = False,
+    hidden_layers: bool = False,
+    routes: bool = False,
+    mtp: bool = False,
+    chunk: int = 0,
 ) -> _abyssal.EvalOptions:
     keep = _KEEP_HIDDEN if hidden else 0
     keep |= _KEEP_HIDDEN_LAYERS if hidden_layers else 0
@@ -93,6 +100,17 @@ class Sequence:
         and BufferError while a view of this sequence's results is alive (see output()).
         """
         self._raw.eval(as_tokens(tokens), _eval_options(logits, hidden, hidden_layers, routes, mtp, chunk))
+
+    @arguments_of(eval)
+    async def eval_async(self, tokens: Tokens, **options: Any) -> None:
+        """As eval(), for event loops: done on the model's own thread, where it takes turns with the replies and the
+        other evaluations of the model, while the loop runs on.
+
+        The tokens are copied first. Cancelling the task cancels the evaluation: CancelledError goes on when it has
+        ended, within a moment, and the sequence is as before and free.
+        """
+        copy, raw_options = copy_tokens(tokens), _eval_options(**options)
+        await self._worker.run(lambda: self._raw.eval(copy, raw_options), self._cancel_if_open)
 
     @property
     def logits(self) -> npt.NDArray[np.float32]:
@@ -166,6 +184,10 @@ class Sequence:
     def cancel(self) -> None:
         """Makes a running evaluation raise Cancelled soon, in its own thread. May be called from any thread."""
         self._raw.cancel()
+
+    def _cancel_if_open(self) -> None:
+        with suppress(StateError):
+            self._raw.cancel()
 
     def generate(
         self,
@@ -258,6 +280,14 @@ class Sequence:
         )
 
 
+def _raw_batch(
+    sequences: Many[Sequence], tokens: Many[Tokens], convert: Callable[[Tokens], Any]
+) -> Tuple[List[_abyssal.Sequence], List[Any]]:
+    if len(sequences) != len(tokens):
+        raise InvalidArgument(f"{len(sequences)} sequences, but tokens of {len(tokens)}")
+    return [sequence._raw for sequence in sequences], [convert(part) for part in tokens]
+
+
 def eval_batch(
     sequences: Many[Sequence],
     tokens: Many[Tokens],
@@ -275,8 +305,29 @@ def eval_batch(
     tokens of all sequences in a pass. The results equal those of each sequence alone.
     Raises what Sequence.eval raises, and then no sequence has changed.
     """
-    if len(sequences) != len(tokens):
-        raise InvalidArgument(f"{len(sequences)} sequences, but tokens of {len(tokens)}")
-    raws: List[_abyssal.Sequence] = [sequence._raw for sequence in sequences]
+    raws, arrays = _raw_batch(sequences, tokens, as_tokens)
+    _abyssal.eval_batch(raws, arrays, _eval_options(logits, hidden, hidden_layers, routes, mtp, chunk))
+
+
+async def eval_batch_async(
+    sequences: Many[Sequence],
+    tokens: Many[Tokens],
+    *,
+    logits: int = 1,
+    hidden: bool = False,
+    hidden_layers: bool = False,
+    routes: bool = False,
+    mtp: bool = False,
+    chunk: int = 0,
+) -> None:
+    """As eval_batch(), for event loops: see Sequence.eval_async. Cancelling the task cancels the evaluation of all."""
+    own = list(sequences)
+    raws, copies = _raw_batch(own, tokens, copy_tokens)
     options = _eval_options(logits, hidden, hidden_layers, routes, mtp, chunk)
-    _abyssal.eval_batch(raws, [as_tokens(part) for part in tokens], options)
+
+    def cancel() -> None:
+        for sequence in own:
+            sequence._cancel_if_open()
+
+    worker = own[0]._worker if own else Worker()
+    await worker.run(lambda: _abyssal.eval_batch(raws, copies, options), cancel)

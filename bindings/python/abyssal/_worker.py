@@ -1,10 +1,10 @@
-"""Steps of replies for event loops: done on a thread beside the loop's."""
+"""Work for event loops: done on a thread beside the loop's."""
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, List, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 _Result = TypeVar("_Result")
+_ASK_AGAIN = 0.05  # seconds
 
 
 class Worker:
-    """One thread for the replies of one model, begun with the first step and ended with the worker.
+    """One thread for the asynchronous calls of one model, begun with the first of them and ended with the worker.
 
     A device does one step at a time: more threads would only wait for each other, in no order. With one, replies take
     turns.
@@ -26,20 +27,28 @@ class Worker:
         self._process = os.getpid()
 
     async def run(self, step: Callable[[], _Result], cancel: Callable[[], None]) -> _Result:
-        """What step returns or raises. When the task that waits for it is cancelled, cancel is called, and the task ends
-        when the step has: what the step works on is free then."""
+        """What step returns or raises. When the task that waits for it is cancelled, cancel is called until the step has
+        ended, and then the task ends: what the step works on is free."""
         import asyncio
 
         if self._process != os.getpid():
             return step()  # a forked process lacks the thread, and the library refuses its objects there at once
-        running = self._threads.submit(step)
+        running = self._threads.submit(_last_call, [step])
         try:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
-            cancel()
             if not running.cancelled():
-                await asyncio.wait([_end_of(running)])
+                end = _end_of(running)
+                while not end.done():
+                    cancel()  # again and again: one that comes before an evaluation has begun is lost
+                    await asyncio.wait([end], timeout=_ASK_AGAIN)
             raise
+
+
+def _last_call(only: List[Callable[[], _Result]]) -> _Result:
+    """Calls what is in the list, and has let go of it before anybody learns the result: who drops a stream or a sequence
+    then is the last that holds it, and it ends at once."""
+    return only.pop()()
 
 
 def _end_of(running: "Future[Any]") -> "asyncio.Future[None]":

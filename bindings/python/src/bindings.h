@@ -1,6 +1,7 @@
 // The parts of the module, and the classes that refer to each other.
 #pragma once
 
+#include "gil.h"
 #include "states.h"
 
 #include <pybind11/pybind11.h>
@@ -25,7 +26,7 @@ public:
 
 // close() and closed, the same for every class.
 template <typename Class> void bind_close(pybind11::class_<Class> &type) {
-  type.def("close", &Class::close, pybind11::call_guard<pybind11::gil_scoped_release>(),
+  type.def("close", &Class::close, pybind11::call_guard<Outside>(),
            "Drops the reference; the object goes when no call and no child uses it any more.");
   type.def_property_readonly("closed", &Class::closed, "Whether close() was called.");
 }

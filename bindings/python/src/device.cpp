@@ -27,7 +27,7 @@ std::unique_ptr<DeviceHandle> open_device(const std::optional<std::string> &back
   options.backend = backend ? backend->c_str() : nullptr;
   options.index = index;
   options.threads = threads;
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   return std::make_unique<DeviceHandle>(device(options));
 }
 
@@ -46,8 +46,7 @@ py::dict device_info(const DeviceHandle &handle) {
 } // namespace
 
 void bind_device(py::module_ &module) {
-  module.def("backends", &backend_list, py::call_guard<py::gil_scoped_release>(),
-             "Name and device count of each backend.");
+  module.def("backends", &backend_list, py::call_guard<Outside>(), "Name and device count of each backend.");
   py::class_<DeviceHandle> type(module, "Device", "A device.");
   type.def(py::init(&open_device), py::arg("backend"), py::arg("index"), py::arg("threads"));
   type.def("info", &device_info, "What it is.");

@@ -66,7 +66,7 @@ std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const p
                                          const GenerationOptions &options) {
   auto on = sequence.get();
   const std::vector<std::int32_t> tokens = to_vector(prompt);
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   const auto lock = on->enter();
   generation made(on->object, tokens, options.raw);
   return std::make_unique<GenerationHandle>(make_state<GenerationState>(on, std::move(made), tokens.size()));

@@ -1,5 +1,7 @@
 #include "interrupt.h"
 
+#include "gil.h"
+
 #include <pybind11/pybind11.h>
 
 #include <chrono>
@@ -102,7 +104,7 @@ std::exception_ptr wait_with_signals(Helper &helper, const std::function<void()>
   std::exception_ptr raised;
   for (;;) {
     {
-      const py::gil_scoped_release no_gil;
+      const Outside outside;
       if (raised)
         ask(cancel); // again and again: one that comes before the evaluation has begun is lost
       if (helper.wait_for(kLookForSignals))
@@ -126,7 +128,7 @@ void run_interruptible(const std::function<void()> &body, const std::function<vo
   };
   Helper *helper = on_main_thread() ? Helper::get() : nullptr;
   if (helper == nullptr || !helper->start(job)) {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     body();
     return;
   }
@@ -140,7 +142,7 @@ void run_interruptible(const std::function<void()> &body, const std::function<vo
 
 void run_briefly(const std::function<void()> &body) {
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     body();
   }
   if (PyErr_CheckSignals() != 0)

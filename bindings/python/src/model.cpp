@@ -62,7 +62,7 @@ struct ProgressCall {
 
   static std::int32_t call(void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
     auto &self = *static_cast<ProgressCall *>(context);
-    const py::gil_scoped_acquire gil;
+    const Inside inside;
     try {
       if (PyErr_CheckSignals() != 0)
         throw py::error_already_set();
@@ -88,7 +88,7 @@ template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptio
   std::unique_ptr<ModelHandle> handle;
   std::exception_ptr failed;
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     try {
       handle = std::make_unique<ModelHandle>(open(raw));
     } catch (...) {
@@ -112,7 +112,7 @@ std::unique_ptr<ModelHandle> open_model(const std::string &path, const ModelOpti
 
 py::dict plan_model(const std::string &path, const ModelOptions &options) {
   const aby_model_plan plan = [&] {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     return model::plan(path, options.raw);
   }();
   py::dict result;
@@ -183,7 +183,7 @@ void quantize(const std::string &path, const std::string &out, const ModelOption
   raw.progress_context = &progress;
   std::exception_ptr failed;
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     try {
       model::quantize(path, out, raw);
     } catch (...) {
@@ -199,7 +199,7 @@ void quantize(const std::string &path, const std::string &out, const ModelOption
 void update(const ModelHandle &handle, const std::vector<RawTensor> &given) {
   const auto state = handle.get();
   const Tensors tensors(given);
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   const std::unique_lock lock(state->results);
   if (state->views.load() > 0)
     throw py::buffer_error("a view of a sequence's results is alive; the update would overwrite it");

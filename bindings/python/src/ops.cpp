@@ -43,7 +43,7 @@ py::tuple moe_route(const DeviceHandle &handle, const FloatArray &logits, const 
   args.index = index.mutable_data();
   args.weight = weight.mutable_data();
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     abyssal::moe_route(*on, args);
   }
   return py::make_tuple(index, weight);
@@ -107,7 +107,7 @@ std::unique_ptr<ExpertsHandle> make_experts(const DeviceHandle &handle, const st
   desc.shared_gate_scale = groups[3]->at(0);
   desc.shared_up_scale = groups[4]->at(0);
   desc.shared_down_scale = groups[5]->at(0);
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   return std::make_unique<ExpertsHandle>(experts(*on, desc));
 }
 
@@ -124,7 +124,7 @@ py::array_t<float> run_experts(const ExpertsHandle &handle, const FloatArray &x,
   args.weight = weight.data();
   args.out = out.mutable_data();
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     held->run(args);
   }
   return out;
@@ -150,7 +150,7 @@ std::unique_ptr<MlaHandle> make_mla(const DeviceHandle &handle, const py::buffer
   desc.dtype = dtype;
   desc.compute = compute;
   desc.kv_b = weight.ptr;
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   return std::make_unique<MlaHandle>(mla(*on, desc));
 }
 
@@ -177,7 +177,7 @@ py::array_t<float> attend(const MlaHandle &handle, const FloatArray &q, const py
   args.q = q.data();
   args.out = out.mutable_data();
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     held->attend(args);
   }
   return out;

@@ -83,7 +83,7 @@ py::array copy_output(SequenceState &state, aby_output kind, std::int32_t layer)
   aby_array array;
   std::unique_ptr<std::uint32_t[]> values; // the bits of float or int32
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     const auto lock = state.enter();
     const std::shared_lock results(state.model->results);
     array = fetch(state, kind, layer);
@@ -101,7 +101,7 @@ py::array view_output(const std::shared_ptr<SequenceState> &state, aby_output ki
   aby_array array;
   std::unique_ptr<View> view;
   {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     const auto lock = state->enter();
     const std::shared_lock results(state->model->results);
     array = fetch(*state, kind, layer);
@@ -127,7 +127,7 @@ std::unique_ptr<SequenceHandle> create(const ModelHandle &handle) {
 
 std::unique_ptr<SequenceHandle> fork(const SequenceHandle &handle) {
   const auto state = handle.get();
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   return std::make_unique<SequenceHandle>(make_state<SequenceState>(state->model, state->object.fork()));
 }
 
@@ -169,7 +169,7 @@ Ints tokens(const SequenceHandle &handle) { return Ints{handle.get()->object.tok
 void truncate(const SequenceHandle &handle, std::size_t to) {
   const auto state = handle.get();
   const auto lock = state->enter_to_change();
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   state->object.truncate(to);
 }
 

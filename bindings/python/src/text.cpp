@@ -15,7 +15,7 @@ namespace {
 
 Ints tokenize(const ModelHandle &handle, const std::string &text, std::uint32_t flags) {
   const auto state = handle.get();
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   return Ints{state->object.tokenize(text, flags)};
 }
 
@@ -23,7 +23,7 @@ py::bytes detokenize(const ModelHandle &handle, const py::buffer &tokens, std::u
   const auto state = handle.get();
   const std::vector<std::int32_t> ids = to_vector(tokens);
   return py::bytes([&] {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     return state->object.detokenize(ids, flags);
   }());
 }
@@ -47,7 +47,7 @@ py::bytes render_chat(const ModelHandle &handle, const std::string &messages, co
   options.variables_json = c_string(variables, "variables");
   options.chat_template = c_string(chat_template, "chat_template");
   return py::bytes([&] {
-    const py::gil_scoped_release no_gil;
+    const Outside outside;
     return state->object.render_chat(messages, options);
   }());
 }
