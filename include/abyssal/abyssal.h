@@ -575,6 +575,8 @@ typedef struct aby_generation_options {
   uint64_t stop_token_count;
   uint32_t plain; /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
   uint32_t chunk; /**< Prompt tokens of one step; 0: 512. */
+  const uint32_t *mask; /**< As aby_generation_set_mask takes it, for the first token and those after it; NULL: none. */
+  uint64_t mask_count;  /**< Ids of the mask. */
 } aby_generation_options;
 
 /** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */
@@ -629,6 +631,14 @@ ABY_API aby_status aby_event_init(aby_event *out, size_t struct_size);
 /** Does one step: a chunk of the prompt, or one token. After ABY_EVENT_END every further step returns the same END
  *  without text. An error of the step leaves the reply as it was before; it may be tried again. Since 0.1. */
 ABY_API aby_status aby_generation_step(aby_event *out, aby_generation *generation);
+
+/** Allows some tokens only, from the next one drawn until the mask is set again; NULL and 0 lift it. words has a bit for
+ *  each of count ids, which are the model's vocab_size: bit i % 32 of words[i / 32] is set for an id i that may be drawn,
+ *  and it is copied. It holds for end-of-sequence and stop tokens too, and comes before top_k, top_p and min_p. Where no
+ *  allowed token has a logit that is a number, the lowest id is drawn.
+ *  Like a step, from one thread at a time: ABY_ERROR_BUSY while another one steps.
+ *  ABY_ERROR_INVALID_ARGUMENT: another count, or no id is allowed; the mask before stays. Since 0.1. */
+ABY_API aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *words, size_t count);
 
 /** Ends the reply at the next step with ABY_FINISH_CANCELLED, interrupting a running one. The sequence keeps what was
  *  evaluated. May be called from any thread. Since 0.1. */

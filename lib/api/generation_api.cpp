@@ -38,6 +38,15 @@ SamplingOptions sampling_options(const aby_generation_options &given, const Mode
   return options;
 }
 
+std::vector<std::uint32_t> words_of_mask(const std::uint32_t *words, std::uint64_t count, const ModelConfig &config) {
+  if (words == nullptr && count == 0)
+    return {};
+  require(words, "mask");
+  if (count != static_cast<std::uint64_t>(config.vocab_size))
+    fail(ABY_ERROR_INVALID_ARGUMENT, "mask has ", count, " ids; the vocabulary has ", config.vocab_size);
+  return {words, words + mask_words(static_cast<std::size_t>(count))};
+}
+
 GenerationOptions generation_options(const aby_generation_options *raw_options, const ModelConfig &config) {
   const auto given = read_struct(raw_options, default_generation_options(), "aby_generation_options");
   GenerationOptions options;
@@ -48,6 +57,7 @@ GenerationOptions generation_options(const aby_generation_options *raw_options, 
     require(given.stop_tokens, "stop_tokens");
     options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
   }
+  options.mask = words_of_mask(given.mask, given.mask_count, config);
   options.plain = given.plain != 0;
   options.chunk = given.chunk != 0 ? given.chunk : kDefaultChunk;
   return options;
@@ -98,6 +108,14 @@ aby_status aby_generation_step(aby_event *out, aby_generation *generation) {
     event.completion_tokens = result.completion_tokens;
     event.reasoning_tokens = result.reasoning_tokens;
     fill_struct(out, event, "aby_event");
+  });
+}
+
+aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *words, size_t count) {
+  return guard([&] {
+    require(generation, "generation");
+    Generation &reply = *generation->generation;
+    reply.set_mask(words_of_mask(words, count, reply.model().config()));
   });
 }
 

@@ -15,8 +15,10 @@ constexpr std::size_t kTailTokens = 64; // of the prompt, that can open a <think
 Generation::Generation(std::shared_ptr<Sequence> sequence, std::span<const std::int32_t> prompt,
                        GenerationOptions options)
     : sequence_(std::move(sequence)), prompt_(prompt.begin(), prompt.end()), options_(std::move(options)),
-      sampler_(options_.sampling), epoch_(sequence_->model()->epoch()) {
+      sampler_(options_.sampling), allowed_(static_cast<std::size_t>(sequence_->model()->config().vocab_size)),
+      epoch_(sequence_->model()->epoch()) {
   const LoadedModel &model = *sequence_->model();
+  allowed_.set(std::move(options_.mask));
   for (std::size_t i = 0; i < prompt_.size(); ++i) {
     if (prompt_[i] < 0 || prompt_[i] >= model.config().vocab_size)
       fail(ABY_ERROR_INVALID_ARGUMENT, "prompt token ", prompt_[i], " at index ", i, " is outside the vocabulary of ",
@@ -49,10 +51,20 @@ GenerationEvent Generation::event(aby_event_kind kind) const noexcept {
   return result;
 }
 
-GenerationEvent Generation::step() {
-  const std::unique_lock lock(mutex_, std::try_to_lock);
+std::unique_lock<std::mutex> Generation::own() {
+  std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock())
     fail(ABY_ERROR_BUSY, "another thread is inside a step of this reply");
+  return lock;
+}
+
+void Generation::set_mask(std::vector<std::uint32_t> words) {
+  const auto lock = own();
+  allowed_.set(std::move(words));
+}
+
+GenerationEvent Generation::step() {
+  const auto lock = own();
   text_.clear();
   if (finished_)
     return end(*finished_);
@@ -122,7 +134,8 @@ GenerationEvent Generation::draw() {
   const auto vocab = static_cast<std::size_t>(logits.shape[1]);
   const auto *last = static_cast<const float *>(logits.data) + static_cast<std::size_t>(logits.shape[0] - 1) * vocab;
   Profile &profile = sequence_->model()->profile();
-  const std::int32_t token = profile.timed(Part::kSampling, [&] { return sampler_.draw({last, vocab}); });
+  const std::int32_t token =
+      profile.timed(Part::kSampling, [&] { return sampler_.draw({last, vocab}, allowed_.mask()); });
   ++completion_tokens_;
   if (ends(token)) {
     GenerationEvent result = end(ABY_FINISH_STOP);

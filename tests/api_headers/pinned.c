@@ -225,6 +225,8 @@ FIELD(aby_generation_options, stop_tokens, 40, 8);
 FIELD(aby_generation_options, stop_token_count, 48, 8);
 FIELD(aby_generation_options, plain, 56, 4);
 FIELD(aby_generation_options, chunk, 60, 4);
+FIELD(aby_generation_options, mask, 64, 8);
+FIELD(aby_generation_options, mask_count, 72, 8);
 
 FIELD(aby_event, struct_size, 0, 4);
 FIELD(aby_event, kind, 4, 4);
