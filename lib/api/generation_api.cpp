@@ -47,6 +47,19 @@ std::vector<std::uint32_t> words_of_mask(const std::uint32_t *words, std::uint64
   return {words, words + mask_words(static_cast<std::size_t>(count))};
 }
 
+std::optional<ConstraintKind> constraint_kind(const aby_generation_options &given) {
+  if (given.constraint_kind < ABY_CONSTRAINT_NONE || given.constraint_kind > ABY_CONSTRAINT_GRAMMAR)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "constraint_kind is ", given.constraint_kind,
+         "; expected a value of aby_constraint");
+  if (given.constraint_kind == ABY_CONSTRAINT_NONE) {
+    if (given.constraint != nullptr)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "constraint is given, but constraint_kind does not say what it is");
+    return std::nullopt;
+  }
+  require(given.constraint, "constraint");
+  return static_cast<ConstraintKind>(given.constraint_kind);
+}
+
 GenerationOptions generation_options(const aby_generation_options *raw_options, const ModelConfig &config) {
   const auto given = read_struct(raw_options, default_generation_options(), "aby_generation_options");
   GenerationOptions options;
@@ -58,6 +71,9 @@ GenerationOptions generation_options(const aby_generation_options *raw_options, 
     options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
   }
   options.mask = words_of_mask(given.mask, given.mask_count, config);
+  options.constraint_kind = constraint_kind(given);
+  if (options.constraint_kind)
+    options.constraint = given.constraint;
   options.plain = given.plain != 0;
   options.chunk = given.chunk != 0 ? given.chunk : kDefaultChunk;
   return options;
