@@ -124,7 +124,7 @@ class Workers:
     def _java(self) -> List[str]:
         jars = sorted(str(jar) for jar in (self.build / "java/library/target").glob("abyssal-*.jar"))
         library = self.build / "lib/libabyssal.so"
-        if not jars or any(pathlib.Path(jar).stat().st_mtime < library.stat().st_mtime for jar in jars):
+        if not jars or max(pathlib.Path(jar).stat().st_mtime for jar in jars) < library.stat().st_mtime:
             raise Failure(f"{self.build}/java: there are no jars, or they are older than the library; tests/java/run.sh "
                           "makes them")
         classes = self.work / "classes"

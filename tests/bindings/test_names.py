@@ -42,28 +42,27 @@ def cpp_names() -> Set[str]:
     return found
 
 
-def python_module(path: pathlib.Path) -> Set[str]:
-    """What a module defines, with its classes' members."""
-    found = set()
-    for node in ast.parse(text(path)).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found.add(node.target.id)
-        if isinstance(node, ast.ClassDef):
-            members = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
-            members += [ast.unparse(part.target) for part in node.body if isinstance(part, ast.AnnAssign)]
-            for base in map(ast.unparse, node.bases):  # of this module, and above it
-                members += [name[len(base) + 1 :] for name in found if name.startswith(f"{base}.")]
-            found |= {f"{node.name}.{member}" for member in members}
-    return found
+def python_modules(*paths: pathlib.Path) -> Set[str]:
+    """What modules define, with their classes' members, those of bases in the same modules included."""
+    nodes = [node for path in paths for node in ast.parse(text(path)).body]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+    def members(node: ast.ClassDef) -> List[str]:
+        own = [part.name for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        own += [ast.unparse(part.target) for part in node.body if isinstance(part, ast.AnnAssign)]
+        bases = [classes[name] for name in map(ast.unparse, node.bases) if name in classes]
+        return own + [member for base in bases for member in members(base)]
+
+    found = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    found |= {ast.unparse(node.target) for node in nodes if isinstance(node, ast.AnnAssign)}
+    return found | set(classes) | {f"{name}.{member}" for name, node in classes.items() for member in members(node)}
 
 
 def python_names() -> Set[str]:
     package = BINDINGS / "python/abyssal"
     exported = set(re.findall(r'^    "(\w+)",$', text(package / "__init__.py"), re.M))
-    found = {name for path in package.glob("*.py") for name in python_module(path) if name.split(".")[0] in exported}
-    return found | {f"ops.{name}" for name in python_module(package / "ops.py")}
+    found = {name for name in python_modules(*package.glob("*.py")) if name.split(".")[0] in exported}
+    return found | {f"ops.{name}" for name in python_modules(package / "ops.py")}
 
 
 def javascript_names() -> Set[str]:

@@ -32,7 +32,8 @@ def public_items():
                 yield f"{module.__name__}.{name}", item
             if not inspect.isclass(item):
                 continue
-            for attribute, member in vars(item).items():
+            own = [kind for kind in reversed(item.__mro__) if kind.__module__.split(".")[0] == "abyssal"]
+            for attribute, member in {name: member for kind in own for name, member in vars(kind).items()}.items():
                 if not attribute.startswith("_") and (
                     callable(member) or isinstance(member, (property, classmethod, staticmethod))
                 ):
@@ -44,6 +45,19 @@ def test_every_public_item_is_documented():
     assert len(items) > 60
     undocumented = [name for name, item in items.items() if not inspect.getdoc(item)]
     assert not undocumented
+
+
+def test_open_has_the_arguments_of_the_constructor():
+    """For help() and its like; its own would be *arguments and **options."""
+    wanted = list(inspect.signature(abyssal.Model).parameters.values())
+    assert {"path", "threads", "progress", "attention"} <= {parameter.name for parameter in wanted}
+    assert list(inspect.signature(abyssal.Model.open).parameters.values()) == wanted
+    assert inspect.getdoc(abyssal.Model.open).startswith("Opens a checkpoint")
+    others = [inspect.signature(other) for other in (abyssal.Model.plan, abyssal.Model.from_tensors)]
+    for name, parameter in inspect.signature(abyssal.Model).parameters.items():
+        assert all(other.parameters.get(name, parameter) == parameter for other in others), name
+    with pytest.raises(TypeError, match="no_such_option"):
+        abyssal.Model.open("nowhere", no_such_option=1)
 
 
 def test_everything_public_is_listed():

@@ -57,6 +57,7 @@ class Stream {
   #cancelled = false;
   #stopping = null;
   #turns = Promise.resolve(); // next() calls are served in their order
+  #waiting = 0; // of them, those that have not been served
 
   constructor(key, options, prepare) {
     if (key !== hidden) throw invalid('streams are made by generate() and chat()');
@@ -84,13 +85,17 @@ class Stream {
     this.#native = made;
   }
 
+  #takeHere() {
+    this.#last = new Event(this.#texts[this.#at], this.#numbers, this.#at * NUMBERS);
+    this.#at += 1;
+    return this.#last;
+  }
+
   async #next() {
     if (this.#state === 'new') await this.#start();
     while (this.#state === 'running') {
       if (this.#at < this.#texts.length) {
-        const event = new Event(this.#texts[this.#at], this.#numbers, this.#at * NUMBERS);
-        this.#at += 1;
-        this.#last = event;
+        const event = this.#takeHere();
         if (event.kind === 'end') await this.#stop();
         return { value: event, done: false };
       }
@@ -130,12 +135,18 @@ class Stream {
   }
 
   next() {
+    // An event that is here, and is not the last, needs no turn: turns take longer than a small model's token.
+    if (this.#waiting === 0 && this.#state === 'running' && this.#at < this.#texts.length - 1)
+      return Promise.resolve({ value: this.#takeHere(), done: false });
+    this.#waiting += 1;
     const turn = this.#turns.then(async () => {
       try {
         return await this.#next();
       } catch (error) {
         await this.#stop();
         throw error;
+      } finally {
+        this.#waiting -= 1;
       }
     });
     this.#turns = turn.catch(() => {});

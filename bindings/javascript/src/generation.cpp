@@ -1,5 +1,6 @@
 #include "generation.h"
 
+#include <chrono>
 #include <deque>
 #include <mutex>
 #include <utility>
@@ -8,7 +9,10 @@ namespace abyssal::node {
 
 namespace {
 
-constexpr std::size_t kAhead = 16;       // events that wait for their reader
+constexpr std::size_t kAhead = 32; // events that wait for their reader
+// A reader is woken at most so often: waking the event loop takes longer than a small model's token, and time from the
+// threads that evaluate. A model with tokens longer than this wakes it for each.
+constexpr std::chrono::milliseconds kBetweenWakes{2};
 constexpr std::size_t kEventNumbers = 8; // as stream.cjs reads them
 
 struct Event {
@@ -138,8 +142,16 @@ private:
       ended_ = event.raw.kind == ABY_EVENT_END;
       ready_.push_back(std::move(event));
     }
-    wake();
+    if (is_due())
+      wake();
     write_on();
+  }
+
+  // Under the lock: whether the reader is to have what there is at once. If not, the next step, which follows right
+  // away, asks again: nothing is kept back while another job has the lane.
+  bool is_due() const {
+    return at_end() || ready_.size() >= kAhead / 2 || lane()->has_waiting_jobs() ||
+           std::chrono::steady_clock::now() - last_wake_ >= kBetweenWakes;
   }
 
   // Under the lock: gives the reader that waits what there is.
@@ -147,6 +159,7 @@ private:
     if (!waiting_ || woken_)
       return;
     woken_ = true;
+    last_wake_ = std::chrono::steady_clock::now();
     bridge_.post([self = shared_from_this()](Napi::Env env) { self->deliver(env); });
   }
 
@@ -178,6 +191,7 @@ private:
   Events ready_;
   std::optional<Failure> failure_;
   bool writing_ = false, ended_ = false, stopped_ = false, woken_ = false;
+  std::chrono::steady_clock::time_point last_wake_; // long ago
   std::shared_ptr<Napi::Promise::Deferred> waiting_;
 };
 

@@ -80,6 +80,11 @@ void Lane::stop() {
   state_->changed.notify_all();
 }
 
+bool Lane::has_waiting_jobs() const {
+  const std::lock_guard lock(state_->mutex);
+  return !state_->jobs.empty();
+}
+
 bool Lane::submit(std::function<void()> job) {
   State &state = *state_;
   const std::lock_guard lock(state.mutex);

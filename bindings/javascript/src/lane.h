@@ -36,6 +36,8 @@ public:
 
   // False when the lane was stopped: the job is gone. Throws if there is no thread and none can be made.
   bool submit(std::function<void()> job);
+  // Whether there are jobs that no thread has begun.
+  bool has_waiting_jobs() const;
   // Drops waiting jobs, on this thread, and refuses further ones.
   void stop();
 

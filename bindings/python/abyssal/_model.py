@@ -2,123 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from types import TracebackType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    List,
-    Literal,
-    Mapping,
-    Optional,
-    Tuple,
-    Type,
-    Union,
-    overload,
-)
+from typing import Any, Dict, List, Mapping, Optional, Type, Union
 
 from . import _abyssal
-from ._arrays import DTYPE_NAMES, Tensors, Tokens, as_tensors, as_tokens, dtype_number
-from ._check import choice, no_pickle, unsigned, utf8
+from ._arrays import DTYPE_NAMES, Tensors, as_tensors
+from ._check import no_pickle
 from ._device import Device
-from ._errors import InvalidArgument, StateError
+from ._errors import StateError
 from ._info import ModelInfo, ModelPlan, ProfilePart
-from ._reply import Reply, Stream, generation_options, shared_prefix
-from ._sequence import Sequence
+from ._opening import Path, Progress, arguments_of, model_options
+from ._text import Text, json_bytes
 from ._worker import Worker
+from ._writer import Writer
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-__all__ = ["Model", "Progress"]
-
-Progress = Callable[[str, int, int], Any]
-"""progress(stage, done, total): stage is "read" or "weights", done and total are bytes. A true result cancels."""
-
-_STAGES = ("read", "weights")
-_WEIGHTS = ("stored", "int8", "int4")
-_ATTENTION = {"auto": 0, "absorbed": 1, "expanded": 2}
-_ADD_BOS, _PLAIN = 1, 2
-_SKIP_SPECIAL = 1
-
-Path = Union[str, bytes, "os.PathLike[str]"]
-Messages = Union[str, Iterable[Mapping[str, Any]]]
+__all__ = ["Model"]
 
 
-def _raw_progress(progress: Optional[Progress]) -> Optional[Callable[[int, int, int], bool]]:
-    if progress is None:
-        return None
-    callback = progress
-    return lambda stage, done, total: bool(
-        callback(_STAGES[stage] if 0 <= stage < len(_STAGES) else "unknown", done, total)
-    )
-
-
-def _options(
-    device: Optional[Device],
-    backend: Optional[str],
-    threads: int,
-    activations: str,
-    cache_dtype: str,
-    cache_tokens: int,
-    absorb_below: int,
-    mtp: bool,
-    tokenizer: Optional[Path],
-    progress: Optional[Progress],
-    weights: str,
-    attention: str,
-    packed_cache: Optional[Path] = None,
-    packed_cache_check: bool = False,
-) -> _abyssal.ModelOptions:
-    if device is not None and backend is not None:
-        raise InvalidArgument("device and backend are both given; a device has its backend")
-    if attention not in _ATTENTION:
-        raise InvalidArgument(f"attention is {attention!r}; expected one of {', '.join(_ATTENTION)}")
-    return _abyssal.ModelOptions(
-        device=None if device is None else device._raw,
-        backend=backend,
-        threads=unsigned(threads, 32, "threads"),
-        activations=dtype_number(activations, "activations"),
-        cache_dtype=dtype_number(cache_dtype, "cache_dtype"),
-        cache_tokens=unsigned(cache_tokens, 64, "cache_tokens"),
-        absorb_below=unsigned(absorb_below, 32, "absorb_below"),
-        mtp=bool(mtp),
-        tokenizer=None if tokenizer is None else os.fsencode(tokenizer),
-        progress=_raw_progress(progress),
-        weights=choice(weights, _WEIGHTS, "weights"),
-        packed_cache=None if packed_cache is None else os.fsencode(packed_cache),
-        packed_cache_check=bool(packed_cache_check),
-        attention=_ATTENTION[attention],
-    )
-
-
-def _json(value: Any, what: str) -> bytes:
-    if isinstance(value, str):
-        return utf8(value)
-    try:
-        return utf8(json.dumps(value, ensure_ascii=False, allow_nan=False))
-    except ValueError as error:
-        raise InvalidArgument(f"{what} cannot be written as JSON: {error}") from error
-
-
-def _chat_text(
-    messages: Messages, tools: Optional[Any], chat_template: Optional[str], variables: Optional[Mapping[str, Any]]
-) -> Tuple[bytes, Optional[bytes], Optional[bytes], Optional[bytes]]:
-    """What render_chat of the C API takes first: messages, tools, variables, template."""
-    return (
-        _json(messages if isinstance(messages, str) else [dict(message) for message in messages], "messages"),
-        None if tools is None else _json(tools, "tools"),
-        _json(dict(variables), "variables") if variables else None,
-        None if chat_template is None else utf8(chat_template),
-    )
-
-
-class Model:
+class Model(Text, Writer):
     """A checkpoint, its weights prepared on a device, and the cache that its sequences share.
 
     Immutable but for update(), and shared: any thread may call anything on it at any time. Use it as a context
@@ -149,7 +51,7 @@ class Model:
         packed_cache_check: bool = False,
         attention: str = "auto",
     ) -> None:
-        options = _options(
+        options = model_options(
             device,
             backend,
             threads,
@@ -169,25 +71,8 @@ class Model:
         self._worker = Worker()
 
     @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        device: Optional[Device] = None,
-        backend: Optional[str] = None,
-        threads: int = 0,
-        activations: str = "auto",
-        cache_dtype: str = "auto",
-        cache_tokens: int = 0,
-        absorb_below: int = 0,
-        mtp: bool = False,
-        tokenizer: Optional[Path] = None,
-        progress: Optional[Progress] = None,
-        weights: str = "stored",
-        packed_cache: Optional[Path] = None,
-        packed_cache_check: bool = False,
-        attention: str = "auto",
-    ) -> "Model":
+    @arguments_of(__init__)
+    def open(cls, *arguments: Any, **options: Any) -> "Model":
         """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
@@ -218,23 +103,7 @@ class Model:
         Raises NotFound, IoError, FormatError (damaged; names file, tensor and offset), Unsupported (architecture),
         NoMemory, Cancelled.
         """
-        return cls(
-            path,
-            device=device,
-            backend=backend,
-            threads=threads,
-            activations=activations,
-            cache_dtype=cache_dtype,
-            cache_tokens=cache_tokens,
-            absorb_below=absorb_below,
-            mtp=mtp,
-            tokenizer=tokenizer,
-            progress=progress,
-            weights=weights,
-            packed_cache=packed_cache,
-            packed_cache_check=packed_cache_check,
-            attention=attention,
-        )
+        return cls(*arguments, **options)
 
     @staticmethod
     def plan(
@@ -253,7 +122,7 @@ class Model:
     ) -> ModelPlan:
         """Memory that opening a checkpoint would need, in bytes, and its sizes. Reads config and tensor headers only,
         and checks that every tensor is there with the right shape. Arguments and errors as open()."""
-        options = _options(
+        options = model_options(
             device,
             backend,
             threads,
@@ -281,7 +150,7 @@ class Model:
         """Writes the checkpoint in a folder anew, into the folder `out`: matrices rounded to "int8" or "int4", the rest as
         it is. The result opens as any checkpoint does; with the same weights= it gives the same results as `path`. Its
         model.safetensors has element types that other programs do not know. Raises as open(), Unsupported for GGUF."""
-        options = _options(None, None, threads, "auto", "auto", 0, 0, False, None, progress, weights, "auto")
+        options = model_options(None, None, threads, "auto", "auto", 0, 0, False, None, progress, weights, "auto")
         _abyssal.quantize(os.fsencode(path), os.fsencode(out), options)
 
     @classmethod
@@ -312,7 +181,7 @@ class Model:
             uint16, "f8_e4m3" and "f8_e8m0" in uint8.
         Other arguments and errors as open().
         """
-        options = _options(
+        options = model_options(
             device,
             backend,
             threads,
@@ -328,7 +197,7 @@ class Model:
         )
         text = config if isinstance(config, str) else dict(config)
         model = cls.__new__(cls)
-        model._raw = _abyssal.open_tensors(_json(text, "config"), as_tensors(tensors), options)
+        model._raw = _abyssal.open_tensors(json_bytes(text, "config"), as_tensors(tensors), options)
         model._worker = Worker()
         return model
 
@@ -368,244 +237,6 @@ class Model:
     def eos_tokens(self) -> List[int]:
         """The tokens that end a reply."""
         return self._raw.eos_tokens()
-
-    def tokenize(self, text: Union[str, bytes], add_bos: bool = False, plain: bool = False) -> npt.NDArray[np.int32]:
-        """Token ids of a text, int32 [n], equal to Hugging Face's.
-
-        add_bos: begin with the BOS token if the checkpoint asks for one and the text has none.
-        plain: treat markers of special tokens as ordinary text (for text from strangers).
-        Raises EncodingError (invalid UTF-8, with its position), StateError (no tokenizer).
-        """
-        import numpy as np
-
-        flags = (_ADD_BOS if add_bos else 0) | (_PLAIN if plain else 0)
-        return np.asarray(self._raw.tokenize(utf8(text), flags))
-
-    def detokenize(self, tokens: Tokens, skip_special: bool = False) -> bytes:
-        """The exact bytes of tokens, [n] integers. A token may hold part of a UTF-8 character.
-
-        skip_special: leave special tokens out. Raises InvalidArgument for an id outside the vocabulary.
-        """
-        return self._raw.detokenize(as_tokens(tokens), _SKIP_SPECIAL if skip_special else 0)
-
-    def decode(self, tokens: Tokens, skip_special: bool = False) -> str:
-        """The text of tokens, [n] integers; bytes that are no UTF-8 become U+FFFD."""
-        return self.detokenize(tokens, skip_special).decode("utf-8", "replace")
-
-    def render_chat(
-        self,
-        messages: Messages,
-        tools: Optional[Any] = None,
-        add_generation_prompt: bool = True,
-        chat_template: Optional[str] = None,
-        **variables: Any,
-    ) -> str:
-        """Renders messages with the checkpoint's chat template, as Hugging Face renders them.
-
-        messages: such as [{"role": "user", "content": "Hi"}], or the same as JSON text.
-        tools: a list of tools as chat APIs describe them, or JSON text.
-        add_generation_prompt: end with the marker that opens the assistant's turn.
-        chat_template: used instead of the checkpoint's own.
-        variables: further variables of the template, e.g. thinking=True.
-
-        The text holds the BOS marker where the template writes it: tokenize it without add_bos.
-        Raises TemplateError (with the template's message), StateError (no template).
-        """
-        given = _chat_text(messages, tools, chat_template, variables)
-        return self._raw.render_chat(*given, bool(add_generation_prompt)).decode("utf-8")
-
-    def sequence(self) -> Sequence:
-        """An empty sequence of this model."""
-        return Sequence._wrap(_abyssal.Sequence(self._raw), self._worker)
-
-    @overload
-    def generate(
-        self,
-        prompt: Union[str, Tokens],
-        *,
-        max_tokens: Optional[int] = ...,
-        temperature: Optional[float] = ...,
-        top_p: Optional[float] = ...,
-        top_k: Optional[int] = ...,
-        min_p: Optional[float] = ...,
-        seed: int = ...,
-        ignore_eos: bool = ...,
-        stop_tokens: Tokens = ...,
-        plain: bool = ...,
-        chunk: int = ...,
-        stream: Literal[False] = ...,
-    ) -> Reply: ...
-
-    @overload
-    def generate(
-        self,
-        prompt: Union[str, Tokens],
-        *,
-        max_tokens: Optional[int] = ...,
-        temperature: Optional[float] = ...,
-        top_p: Optional[float] = ...,
-        top_k: Optional[int] = ...,
-        min_p: Optional[float] = ...,
-        seed: int = ...,
-        ignore_eos: bool = ...,
-        stop_tokens: Tokens = ...,
-        plain: bool = ...,
-        chunk: int = ...,
-        stream: Literal[True],
-    ) -> Stream: ...
-
-    def generate(
-        self,
-        prompt: Union[str, Tokens],
-        *,
-        max_tokens: Optional[int] = None,
-        temperature: Optional[float] = None,
-        top_p: Optional[float] = None,
-        top_k: Optional[int] = None,
-        min_p: Optional[float] = None,
-        seed: int = 0,
-        ignore_eos: bool = False,
-        stop_tokens: Tokens = (),
-        plain: bool = True,
-        chunk: int = 0,
-        stream: bool = False,
-    ) -> Union[Reply, Stream]:
-        """Continues a prompt.
-
-        prompt: text (tokenized with the BOS token if the checkpoint asks for one), or token ids [n].
-        max_tokens: most new tokens; None: as many as the context holds.
-        temperature: 0: greedy, ties to the lower id. None: the checkpoint's own (1 if it has none).
-        top_p: keep the likeliest tokens of this total probability, 0 to 1. None: the checkpoint's own.
-        top_k: keep this many tokens. None: the checkpoint's own.
-        min_p: keep tokens at least this share as likely as the likeliest, 0 to 1. None: off.
-        seed: the same seed gives the same reply.
-        ignore_eos: end-of-sequence tokens do not end the reply.
-        stop_tokens: further tokens that end the reply.
-        plain: False tells the reasoning between <think> and </think> from the content.
-        chunk: prompt tokens of one step; 0: 512.
-        stream: return a Stream of events, for `for` or `async for`, instead of the finished Reply. A text is tokenized
-            with the Stream's first step. Ctrl-C interrupts both.
-
-        Raises InvalidArgument, ContextFull, EncodingError, StateError (text without a tokenizer).
-        """
-        options = generation_options(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            min_p=min_p,
-            seed=seed,
-            ignore_eos=ignore_eos,
-            stop_tokens=stop_tokens,
-            plain=plain,
-            chunk=chunk,
-        )
-        raw, sequence = self._raw.share(), self.sequence()  # a stream goes on when the model is closed
-
-        def begin() -> _abyssal.Generation:
-            tokens = raw.tokenize(utf8(prompt), _ADD_BOS) if isinstance(prompt, str) else as_tokens(prompt)
-            return _abyssal.Generation(sequence._raw, tokens, options)
-
-        started = Stream(begin, self._worker, sequence.close)
-        if not isinstance(prompt, str):
-            started._begun()  # takes its copy of the tokens, which the caller may change later
-        return started if stream else started.reply()
-
-    @overload
-    def chat(
-        self,
-        messages: Messages,
-        *,
-        tools: Optional[Any] = ...,
-        chat_template: Optional[str] = ...,
-        variables: Optional[Mapping[str, Any]] = ...,
-        sequence: Optional[Sequence] = ...,
-        max_tokens: Optional[int] = ...,
-        temperature: Optional[float] = ...,
-        top_p: Optional[float] = ...,
-        top_k: Optional[int] = ...,
-        min_p: Optional[float] = ...,
-        seed: int = ...,
-        ignore_eos: bool = ...,
-        stop_tokens: Tokens = ...,
-        chunk: int = ...,
-        stream: Literal[False] = ...,
-    ) -> Reply: ...
-
-    @overload
-    def chat(
-        self,
-        messages: Messages,
-        *,
-        tools: Optional[Any] = ...,
-        chat_template: Optional[str] = ...,
-        variables: Optional[Mapping[str, Any]] = ...,
-        sequence: Optional[Sequence] = ...,
-        max_tokens: Optional[int] = ...,
-        temperature: Optional[float] = ...,
-        top_p: Optional[float] = ...,
-        top_k: Optional[int] = ...,
-        min_p: Optional[float] = ...,
-        seed: int = ...,
-        ignore_eos: bool = ...,
-        stop_tokens: Tokens = ...,
-        chunk: int = ...,
-        stream: Literal[True],
-    ) -> Stream: ...
-
-    def chat(
-        self,
-        messages: Messages,
-        *,
-        tools: Optional[Any] = None,
-        chat_template: Optional[str] = None,
-        variables: Optional[Mapping[str, Any]] = None,
-        sequence: Optional[Sequence] = None,
-        max_tokens: Optional[int] = None,
-        temperature: Optional[float] = None,
-        top_p: Optional[float] = None,
-        top_k: Optional[int] = None,
-        min_p: Optional[float] = None,
-        seed: int = 0,
-        ignore_eos: bool = False,
-        stop_tokens: Tokens = (),
-        chunk: int = 0,
-        stream: bool = False,
-    ) -> Union[Reply, Stream]:
-        """Answers messages, such as [{"role": "user", "content": "Hi"}], with the checkpoint's chat template.
-
-        tools, chat_template, variables: as in render_chat.
-        sequence: a sequence of this model to write onto; the tokens that it shares with the prompt from the start
-            are not computed again, the others are forgotten. Keep one for a conversation. None: a new one.
-        Sampling, max_tokens, chunk and stream: as in generate. The Reply has reasoning and content apart; events say
-        in text_kind what their text is.
-        Raises TemplateError, StateError (no tokenizer or no chat template), ContextFull, InvalidArgument.
-        """
-        text = _chat_text(messages, tools, chat_template, variables)
-        options = generation_options(
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            top_k=top_k,
-            min_p=min_p,
-            seed=seed,
-            ignore_eos=ignore_eos,
-            stop_tokens=stop_tokens,
-            plain=False,
-            chunk=chunk,
-        )
-        raw, target = self._raw.share(), self.sequence() if sequence is None else sequence
-
-        def begin() -> _abyssal.Generation:
-            tokens = raw.tokenize(raw.render_chat(*text, True), 0)
-            shared = 0
-            if sequence is not None:
-                shared = shared_prefix(sequence._raw.tokens(), tokens)
-                sequence.truncate(shared)
-            return _abyssal.Generation(target._raw, memoryview(tokens)[shared:], options)
-
-        started = Stream(begin, self._worker, target.close if sequence is None else None)
-        return started if stream else started.reply()
 
     @property
     def closed(self) -> bool:

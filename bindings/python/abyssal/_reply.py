@@ -14,10 +14,6 @@ from ._worker import Worker
 
 __all__ = ["Event", "Reply", "Stream", "Usage"]
 
-_KINDS = ("prompt", "token", "end")
-_TEXT_KINDS = ("content", "reasoning")
-_FINISH_REASONS = (None, "stop", "length", "cancelled")
-
 
 @dataclass(frozen=True)
 class Usage:
@@ -63,7 +59,7 @@ class Reply:
 
 
 class Event(NamedTuple):
-    """One step of a reply."""
+    """One step of a reply. src/generation.cpp makes them, with the fields in this order."""
 
     kind: str
     """"prompt" (a part of the prompt was evaluated), "token" (a token was drawn), or "end"."""
@@ -87,10 +83,6 @@ class Event(NamedTuple):
     def usage(self) -> Usage:
         """The counts so far."""
         return Usage(self.prompt_done, self.completion_tokens, self.reasoning_tokens)
-
-
-def _name(names: "tuple[Optional[str], ...]", number: int) -> Optional[str]:
-    return names[number] if 0 <= number < len(names) else "unknown"
 
 
 class Stream:
@@ -138,7 +130,7 @@ class Stream:
         if self._ended:
             return None
         try:
-            kind, text, text_kind, token, finish, done, total, completion, reasoning = self._begun().step()
+            event = self._begun().step()
         except Exception:
             if self._ended:  # closed by another thread meanwhile
                 return None
@@ -146,23 +138,13 @@ class Stream:
         except BaseException:
             self.close()  # Ctrl-C and its like
             raise
-        event = Event(
-            _name(_KINDS, kind) or "unknown",
-            text,
-            _name(_TEXT_KINDS, text_kind) or "unknown",
-            token,
-            _name(_FINISH_REASONS, finish),
-            done,
-            total,
-            completion,
-            reasoning,
-        )
         if event.kind == "end":
             self.close()
         return event
 
     def __iter__(self) -> Iterator[Event]:
-        return self
+        while (event := self._step()) is not None:
+            yield event
 
     def __next__(self) -> Event:
         event = self._step()

@@ -3,7 +3,14 @@
 #include "bindings.h"
 #include "interrupt.h"
 
+#include <pybind11/gil_safe_call_once.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <stdexcept>
 #include <vector>
 
 namespace py = pybind11;
@@ -13,8 +20,8 @@ namespace abyssal::python {
 namespace {
 
 // Handing a step to the helper thread costs two switches of threads, which a small model's token has no time for. A
-// step that is as short as this may keep Ctrl-C waiting.
-constexpr std::chrono::milliseconds kShortStep{20};
+// step that will be as short as this may keep Ctrl-C waiting.
+constexpr double kShortStep = 0.02; // seconds
 
 struct GenerationOptions {
   aby_generation_options raw = default_generation_options();
@@ -22,12 +29,12 @@ struct GenerationOptions {
 };
 
 struct GenerationState {
-  GenerationState(std::shared_ptr<SequenceState> on, generation made)
-      : sequence(std::move(on)), object(std::move(made)) {}
+  GenerationState(std::shared_ptr<SequenceState> on, generation made, std::uint64_t prompt_tokens)
+      : sequence(std::move(on)), object(std::move(made)), left(prompt_tokens) {}
 
   std::shared_ptr<SequenceState> sequence;
   generation object;
-  bool short_steps = false; // the last one evaluated a token, as the next one will, in less than kShortStep
+  std::uint64_t left; // tokens of the prompt that are not evaluated
 };
 
 class GenerationHandle : public Handle<GenerationState> {
@@ -62,27 +69,89 @@ std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const p
   const py::gil_scoped_release no_gil;
   const auto lock = on->enter();
   generation made(on->object, tokens, options.raw);
-  return std::make_unique<GenerationHandle>(make_state<GenerationState>(on, std::move(made)));
+  return std::make_unique<GenerationHandle>(make_state<GenerationState>(on, std::move(made), tokens.size()));
 }
 
-// (kind, text, text kind, token, finish reason, prompt done, prompt total, completion tokens, reasoning tokens)
-py::tuple step(const GenerationHandle &handle) {
+// The class of events and the strings in them, made once: between two tokens of a small model the interpreter's data
+// are no longer in the core's caches, so an event is made here, of as few parts as can be.
+class EventMaker {
+public:
+  static const EventMaker &get() {
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<EventMaker> storage;
+    return storage.call_once_and_store_result([] { return EventMaker(); }).get_stored();
+  }
+
+  // abyssal.Event, a named tuple: its fields in their order.
+  py::object make(const aby_event &event) const {
+    const std::string_view text = text_of(event);
+    const std::array<py::object, kFields> fields = {
+        name(kinds_, event.kind),
+        text.empty() ? empty_ : py::str(text.data(), text.size()),
+        name(text_kinds_, event.text_kind),
+        py::int_(event.token),
+        name(finish_reasons_, event.finish_reason),
+        py::int_(event.prompt_done),
+        py::int_(event.prompt_total),
+        py::int_(event.completion_tokens),
+        py::int_(event.reasoning_tokens),
+    };
+    auto made = py::reinterpret_steal<py::object>(type_->tp_alloc(type_, static_cast<py::ssize_t>(kFields)));
+    if (!made)
+      throw py::error_already_set();
+    for (std::size_t i = 0; i < kFields; ++i)
+      PyTuple_SET_ITEM(made.ptr(), static_cast<py::ssize_t>(i), fields[i].inc_ref().ptr());
+    return made;
+  }
+
+private:
+  static constexpr std::size_t kFields = 9;
+
+  EventMaker()
+      : kinds_{interned("prompt"), interned("token"), interned("end")},
+        text_kinds_{interned("content"), interned("reasoning")},
+        finish_reasons_{py::none(), interned("stop"), interned("length"), interned("cancelled")},
+        unknown_(interned("unknown")), empty_(interned("")) {
+    const py::object type = py::module_::import("abyssal._reply").attr("Event");
+    type_ = reinterpret_cast<PyTypeObject *>(type.inc_ref().ptr()); // kept as long as the process
+    if (py::len(type.attr("_fields")) != kFields)
+      throw std::logic_error("abyssal.Event has other fields than events are made of");
+  }
+
+  static py::object interned(const char *text) {
+    return py::reinterpret_steal<py::object>(PyUnicode_InternFromString(text));
+  }
+
+  template <std::size_t N> const py::object &name(const std::array<py::object, N> &names, std::int32_t number) const {
+    return number >= 0 && static_cast<std::size_t>(number) < N ? names[static_cast<std::size_t>(number)] : unknown_;
+  }
+
+  PyTypeObject *type_;
+  std::array<py::object, 3> kinds_;
+  std::array<py::object, 2> text_kinds_;
+  std::array<py::object, 4> finish_reasons_;
+  py::object unknown_, empty_;
+};
+
+py::object step(const GenerationHandle &handle) {
   const auto state = handle.get();
   const auto lock = state->sequence->enter_to_change();
   aby_event event;
   const auto body = [&] { event = state->object.step(); };
   const auto begin = std::chrono::steady_clock::now();
-  if (state->short_steps)
+  std::atomic<double> &seconds_per_token = state->sequence->model->seconds_per_token;
+  if (static_cast<double>(std::max<std::uint64_t>(state->left, 1)) * seconds_per_token < kShortStep)
     run_briefly(body);
   else
     run_interruptible(body, [&] { state->object.cancel(); });
-  // The first token is drawn from logits that are there.
-  state->short_steps = event.kind == ABY_EVENT_TOKEN && event.completion_tokens > 1 &&
-                       std::chrono::steady_clock::now() - begin < kShortStep;
-  const std::string_view text = text_of(event);
-  return py::make_tuple(event.kind, py::str(text.data(), text.size()), event.text_kind, event.token,
-                        event.finish_reason, event.prompt_done, event.prompt_total, event.completion_tokens,
-                        event.reasoning_tokens);
+  const std::uint64_t left = event.prompt_total - event.prompt_done;
+  // The first token of a reply is drawn from logits that are there, and its end may evaluate nothing: that tells
+  // nothing.
+  const bool token = event.kind == ABY_EVENT_TOKEN && event.completion_tokens > 1;
+  if (const std::uint64_t evaluated = token ? 1 : state->left - left; evaluated > 0)
+    seconds_per_token = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() /
+                        static_cast<double>(evaluated);
+  state->left = left;
+  return EventMaker::get().make(event);
 }
 
 // May come from any thread, also after close.
@@ -100,7 +169,7 @@ void bind_generation(py::module_ &module) {
            py::arg("plain"), py::arg("chunk"));
   py::class_<GenerationHandle> type(module, "Generation", "A reply being written.");
   type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"));
-  type.def("step", &step, "Does one step.");
+  type.def("step", &step, "Does one step: its event.");
   type.def("cancel", &cancel, "Ends the reply at the next step.");
   bind_close(type);
 }

@@ -4,6 +4,7 @@
 #include "handle.h"
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -16,6 +17,7 @@ struct ModelState {
   model object;
   std::shared_mutex results; // shared while results are read, exclusive while an update drops them
   std::atomic<int> views{0}; // arrays over memory of its sequences
+  std::atomic<double> seconds_per_token{std::numeric_limits<double>::infinity()}; // of the last step of a reply
 };
 
 // The mutex `use` guards what pointers into the sequence's results point at. A thread that cannot have it at once gets
