@@ -565,7 +565,7 @@ typedef struct aby_generation aby_generation;
 typedef int32_t aby_constraint;
 enum {
   ABY_CONSTRAINT_NONE = 0,
-  ABY_CONSTRAINT_JSON_SCHEMA = 1, /**< The content is a JSON value that the schema admits. A schema of up to 4 MiB. */
+  ABY_CONSTRAINT_JSON_SCHEMA = 1, /**< The content is JSON that a schema of up to 4 MiB admits, with few blanks in it. */
   ABY_CONSTRAINT_REGEX = 2,  /**< The content as a whole matches a regular expression of up to 64 KiB, in the syntax
                                 of Rust's crate regex without anchors, lazy repetition and look-around. */
   ABY_CONSTRAINT_GRAMMAR = 3 /**< The content is a text of a context-free grammar of up to 64 KiB, in the variant of

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use llguidance::api::{StopReason, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{CancellationHandle, Matcher, ParserFactory};
+use serde_json::{json, Map, Value};
 
 use crate::failure::Failure;
 use crate::own_thread::on_own_thread;
@@ -16,6 +17,9 @@ const MAX_SCHEMA: usize = 4 << 20;
 const MAX_GRAMMAR: usize = 64 << 10;
 /// toktrie walks a token's bytes on the stack, and counts them in a few bits. Longer ones are never allowed.
 const MAX_TOKEN_BYTES: usize = 255;
+/// Between the parts of JSON: one space, or a new line with its indentation. A model that is unsure of what comes next
+/// would write blanks until the context is full. A schema says otherwise in "x-guidance", llguidance's own keyword.
+const WHITESPACE: &str = r"\x20|\x0A[\x20\x09]{0,40}";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConstraintKind {
@@ -63,7 +67,7 @@ impl ConstraintCompiler {
             let grammar = match kind {
                 ConstraintKind::JsonSchema => {
                     let schema = serde_json::from_str(text).map_err(|e| Failure::invalid(e.to_string()))?;
-                    TopLevelGrammar::from_json_schema(schema)
+                    TopLevelGrammar::from_json_schema(with_whitespace(schema))
                 }
                 ConstraintKind::Regex => TopLevelGrammar::from_regex(text),
                 ConstraintKind::Grammar => TopLevelGrammar::from_lark(text.to_owned()),
@@ -127,6 +131,16 @@ fn word(table: &TokenTable, id: usize) -> Vec<u8> {
     bytes.to_vec()
 }
 
+fn with_whitespace(schema: Value) -> Value {
+    let mut fields = match schema {
+        Value::Object(fields) => fields,
+        Value::Bool(true) => Map::new(),
+        other => return other,
+    };
+    fields.entry("x-guidance").or_insert_with(|| json!({ "whitespace_pattern": WHITESPACE }));
+    Value::Object(fields)
+}
+
 fn check_length(kind: ConstraintKind, text: &str) -> Result<(), Failure> {
     let most = if kind == ConstraintKind::JsonSchema { MAX_SCHEMA } else { MAX_GRAMMAR };
     if text.trim().is_empty() && kind != ConstraintKind::Regex || text.is_empty() {
@@ -143,11 +157,12 @@ fn check_length(kind: ConstraintKind, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// llguidance's reason without the dumps that follow it.
+/// llguidance's reason as one line, without the dumps that follow it.
 fn reason(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let end = ["\n<state>", "\n<non-verbose/>", "\n<backtrace>"].iter().filter_map(|mark| text.find(mark)).min();
-    text[..end.unwrap_or(text.len())].trim().to_owned()
+    let lines = text[..end.unwrap_or(text.len())].lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -185,6 +200,24 @@ mod tests {
         assert_eq!(allowed(&mut constraint), [98, 130]);
         constraint.take(98).unwrap();
         assert_eq!(allowed(&mut constraint), [130]);
+    }
+
+    fn admits(constraint: &mut Constraint, text: &str) -> bool {
+        text.bytes().all(|byte| allowed(constraint).contains(&byte.into()) && constraint.take(byte.into()).is_ok())
+    }
+
+    #[test]
+    fn blanks_in_json_are_few() {
+        let schema = r#"{"type": "array", "items": {"type": "boolean"}}"#;
+        let compile = || compiler().compile(ConstraintKind::JsonSchema, schema).unwrap();
+        assert!(admits(&mut compile(), "[true, false]"));
+        assert!(admits(&mut compile(), "[true,false]"));
+        assert!(admits(&mut compile(), "[\n  true,\n  false\n]"));
+        assert!(!admits(&mut compile(), "[  true"));
+        assert!(!admits(&mut compile(), "[\n\n"));
+        let free = r#"{"type": "array", "items": {"type": "boolean"}, "x-guidance": {"whitespace_flexible": true}}"#;
+        assert!(admits(&mut compiler().compile(ConstraintKind::JsonSchema, free).unwrap(), "[  \n\n true"));
+        assert!(admits(&mut compiler().compile(ConstraintKind::JsonSchema, "true").unwrap(), "{\"a\": [1, null]}"));
     }
 
     #[test]
