@@ -152,10 +152,10 @@ private:
     write_on();
   }
 
-  // Under the lock: whether the reader is to have what there is at once. If not, the next step, which follows right
-  // away, asks again: nothing is kept back while another job has the lane.
+  // Under the lock: whether the reader is to have what there is at once. If not, which is only where it writes ahead,
+  // the next step, which follows right away, asks again: nothing is kept back while another job has the lane.
   bool is_due() const {
-    return at_end() || ready_.size() >= kAhead / 2 || lane()->has_waiting_jobs() ||
+    return at_end() || !write_ahead_ || ready_.size() >= kAhead / 2 || lane()->has_waiting_jobs() ||
            std::chrono::steady_clock::now() - last_wake_ >= kBetweenWakes;
   }
 

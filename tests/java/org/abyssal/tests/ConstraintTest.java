@@ -35,7 +35,7 @@ class ConstraintTest {
   @BeforeAll
   static void open() {
     model = Support.open("tiny-v3");
-    ids = (int) model.info().vocabSize();
+    ids = model.info().vocabSize();
   }
 
   @AfterAll
