@@ -157,12 +157,14 @@ fn check_length(kind: ConstraintKind, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// llguidance's reason as one line, without the dumps that follow it.
+/// llguidance's reason as one line, without the dumps that follow it and the picture of the place, "1 | text" and "^".
 fn reason(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let end = ["\n<state>", "\n<non-verbose/>", "\n<backtrace>"].iter().filter_map(|mark| text.find(mark)).min();
-    let lines = text[..end.unwrap_or(text.len())].lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join(" ")
+    let picture =
+        |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').starts_with(['|', '^']);
+    let lines = text[..end.unwrap_or(text.len())].lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !picture(line)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
