@@ -239,7 +239,8 @@ public:
 class Generation {
 public:
   void create(napi_env env, const Sequence &sequence, std::vector<std::int32_t> prompt, GenerationOptions options,
-              std::vector<std::int32_t> stop_tokens);
+              std::vector<std::int32_t> stop_tokens, std::string mask, bool write_ahead);
+  Task set_mask(std::string mask);
   Napi::Value poll(napi_env env);
   Napi::Value take(napi_env env);
   void cancel();

@@ -21,11 +21,21 @@ void SamplingOptions::add(CLI::App &command) {
   command.add_flag("--greedy", greedy_, "always the likeliest token");
   command.add_flag("--ignore-eos", ignore_eos_, "do not end at an end-of-sequence token");
   command.add_option("--temperature", temperature_, "default: the checkpoint's")->check(CLI::Range(0.0, 100.0));
-  command.add_option("--top-p", top_p_, "keep the likeliest tokens of this total probability")->check(CLI::Range(0.0, 1.0));
+  command.add_option("--top-p", top_p_, "keep the likeliest tokens of this total probability")
+      ->check(CLI::Range(0.0, 1.0));
   command.add_option("--top-k", top_k_, "keep this many of the likeliest tokens");
   command.add_option("--min-p", min_p_, "keep tokens at least this share as likely as the likeliest")
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--seed", seed_, "the same seed gives the same reply");
+  auto *const schema =
+      command.add_option("--json-schema", json_schema_, "the answer is a JSON value of the schema in this file");
+  auto *const regex = command.add_option("--regex", regex_, "the answer as a whole matches this");
+  auto *const grammar =
+      command.add_option("--grammar", grammar_, "the answer is a text of the Lark grammar in this file");
+  schema->excludes(regex, grammar);
+  regex->excludes(grammar);
+  schema->transform([](const std::string &file) { return read_argument("@" + file, "--json-schema"); });
+  grammar->transform([](const std::string &file) { return read_argument("@" + file, "--grammar"); });
 }
 
 aby_generation_options SamplingOptions::options() const {
@@ -37,6 +47,15 @@ aby_generation_options SamplingOptions::options() const {
   options.min_p = min_p_;
   options.top_k = top_k_;
   options.seed = seed_;
+  const auto bind = [&](aby_constraint kind, const std::string &text) {
+    if (text.empty())
+      return;
+    options.constraint_kind = kind;
+    options.constraint = text.c_str();
+  };
+  bind(ABY_CONSTRAINT_JSON_SCHEMA, json_schema_);
+  bind(ABY_CONSTRAINT_REGEX, regex_);
+  bind(ABY_CONSTRAINT_GRAMMAR, grammar_);
   return options;
 }
 

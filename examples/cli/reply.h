@@ -17,6 +17,7 @@ namespace cli {
 class SamplingOptions {
 public:
   void add(CLI::App &command);
+  // Valid while this lives.
   aby_generation_options options() const;
 
 private:
@@ -24,6 +25,7 @@ private:
   bool greedy_ = false, ignore_eos_ = false;
   float temperature_ = -1, top_p_ = 0, min_p_ = 0;
   std::uint32_t top_k_ = 0;
+  std::string json_schema_, regex_, grammar_; // of which one is not empty at most
 };
 
 // A finished reply.

@@ -561,6 +561,17 @@ ABY_API void aby_sequence_destroy(aby_sequence *sequence);
 /** A reply being written onto a sequence, a step at a time. One thread at a time; aby_generation_cancel from any. */
 typedef struct aby_generation aby_generation;
 
+/** What binds the content of a reply. Since 0.1. */
+typedef int32_t aby_constraint;
+enum {
+  ABY_CONSTRAINT_NONE = 0,
+  ABY_CONSTRAINT_JSON_SCHEMA = 1, /**< The content is JSON that a schema of up to 4 MiB admits, with few blanks in it. */
+  ABY_CONSTRAINT_REGEX = 2,  /**< The content as a whole matches a regular expression of up to 64 KiB, in the syntax
+                                of Rust's crate regex without anchors, lazy repetition and look-around. */
+  ABY_CONSTRAINT_GRAMMAR = 3 /**< The content is a text of a context-free grammar of up to 64 KiB, in the variant of
+                                Lark's notation that llguidance reads. */
+};
+
 /** Options of aby_generation_create. */
 typedef struct aby_generation_options {
   uint32_t struct_size;
@@ -573,8 +584,18 @@ typedef struct aby_generation_options {
   uint64_t seed;     /**< The same seed gives the same reply. */
   const int32_t *stop_tokens; /**< Further tokens that end the reply; may be NULL. */
   uint64_t stop_token_count;
-  uint32_t plain; /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
-  uint32_t chunk; /**< Prompt tokens of one step; 0: as aby_eval_options.chunk. */
+  uint32_t plain;       /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
+  uint32_t chunk;       /**< Prompt tokens of one step; 0: as aby_eval_options.chunk. */
+  const uint32_t *mask; /**< As aby_generation_set_mask takes it, for the first token and those after it; NULL: none. */
+  uint64_t mask_count;  /**< Ids of the mask. */
+  aby_constraint constraint_kind; /**< What `constraint` is. */
+  uint32_t reserved;
+  const char *constraint; /**< The schema, expression or grammar. Only tokens that keep the content within it are drawn,
+                               and end-of-sequence tokens where it may end, ignore_eos or not; when nothing can follow
+                               the reply ends with ABY_FINISH_STOP and no token. Reasoning that the prompt opened is
+                               free, but cannot end the reply; everything after its end marker is content. With mask,
+                               tokens must pass both: a step that has none left fails with ABY_ERROR_STATE. Such a draw
+                               takes longer, the more so the more of the vocabulary fits. */
 } aby_generation_options;
 
 /** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */
@@ -582,7 +603,9 @@ ABY_API aby_status aby_generation_options_init(aby_generation_options *out, size
 
 /** Starts a reply: the prompt tokens are appended to the sequence, then new tokens are drawn. The sequence must not be
  *  used otherwise until the reply has ended or was destroyed. count may be 0 if the sequence has logits of its last
- *  token. options may be NULL. Since 0.1. */
+ *  token. options may be NULL. The constraint is compiled here, and the first of a model takes longer.
+ *  ABY_ERROR_INVALID_ARGUMENT: such as a constraint that does not compile, with the reason; ABY_ERROR_STATE: there is
+ *  nothing to go on from, or no tokenizer for a constraint. Since 0.1. */
 ABY_API aby_status aby_generation_create(aby_generation **out, aby_sequence *sequence, const int32_t *prompt,
                                          size_t count, const aby_generation_options *options);
 
@@ -629,6 +652,14 @@ ABY_API aby_status aby_event_init(aby_event *out, size_t struct_size);
 /** Does one step: a chunk of the prompt, or one token. After ABY_EVENT_END every further step returns the same END
  *  without text. An error of the step leaves the reply as it was before; it may be tried again. Since 0.1. */
 ABY_API aby_status aby_generation_step(aby_event *out, aby_generation *generation);
+
+/** Allows some tokens only, from the next one drawn until the mask is set again; NULL and 0 lift it. words has a bit for
+ *  each of count ids, which are the model's vocab_size: bit i % 32 of words[i / 32] is set for an id i that may be
+ *  drawn. It is copied. It holds for end-of-sequence and stop tokens too, and comes before top_k, top_p and min_p. Where
+ *  no allowed token has a logit that is a number, the lowest id is drawn. Like a step, from one thread at a time:
+ *  ABY_ERROR_BUSY while another one steps.
+ *  ABY_ERROR_INVALID_ARGUMENT: another count, or no id is allowed; the mask before stays. Since 0.1. */
+ABY_API aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *words, size_t count);
 
 /** Ends the reply at the next step with ABY_FINISH_CANCELLED, interrupting a running one. The sequence keeps what was
  *  evaluated. May be called from any thread. Since 0.1. */

@@ -335,6 +335,14 @@ inline void eval_batch(const std::vector<sequence> &sequences, const std::vector
   check(aby_sequence_eval_batch(handles.data(), pointers.data(), counts.data(), handles.size(), &options));
 }
 
+// The words of a mask, as the C API takes them, from a flag for each id.
+inline std::vector<std::uint32_t> mask_words(const std::uint8_t *allowed, std::size_t count) {
+  std::vector<std::uint32_t> words((count + 31) / 32);
+  for (std::size_t id = 0; id < count; ++id)
+    words[id / 32] |= std::uint32_t(allowed[id] != 0) << (id % 32);
+  return words;
+}
+
 // A reply, a step at a time: see aby_generation.
 class generation {
 public:
@@ -352,6 +360,12 @@ public:
     check(aby_generation_step(&event, handle_.get().get()));
     return event;
   }
+  // A flag for each id of the vocabulary: not 0 for one that may be drawn. None at all lift the mask.
+  void set_mask(const std::uint8_t *allowed, std::size_t count) {
+    const std::vector<std::uint32_t> words = mask_words(allowed, count);
+    check(aby_generation_set_mask(handle_.get().get(), count > 0 ? words.data() : nullptr, count));
+  }
+  void set_mask(const std::vector<std::uint8_t> &allowed) { set_mask(allowed.data(), allowed.size()); }
   void cancel() { check(aby_generation_cancel(handle_.get().get())); }
 
   std::shared_ptr<aby_generation> get() const { return handle_.get(); }

@@ -36,6 +36,28 @@ SamplingOptions sampling_options(const aby_generation_options &given, const Mode
   return options;
 }
 
+std::vector<std::uint32_t> words_of_mask(const std::uint32_t *words, std::uint64_t count, const ModelConfig &config) {
+  if (words == nullptr && count == 0)
+    return {};
+  require(words, "mask");
+  if (count != static_cast<std::uint64_t>(config.vocab_size))
+    fail(ABY_ERROR_INVALID_ARGUMENT, "mask has ", count, " ids; the vocabulary has ", config.vocab_size);
+  return {words, words + mask_words(static_cast<std::size_t>(count))};
+}
+
+std::optional<ConstraintKind> constraint_kind(const aby_generation_options &given) {
+  if (given.constraint_kind < ABY_CONSTRAINT_NONE || given.constraint_kind > ABY_CONSTRAINT_GRAMMAR)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "constraint_kind is ", given.constraint_kind,
+         "; expected a value of aby_constraint");
+  if (given.constraint_kind == ABY_CONSTRAINT_NONE) {
+    if (given.constraint != nullptr)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "constraint is given, but constraint_kind does not say what it is");
+    return std::nullopt;
+  }
+  require(given.constraint, "constraint");
+  return static_cast<ConstraintKind>(given.constraint_kind);
+}
+
 GenerationOptions generation_options(const aby_generation_options *raw_options, const ModelConfig &config) {
   const auto given = read_struct(raw_options, default_generation_options(), "aby_generation_options");
   GenerationOptions options;
@@ -46,6 +68,10 @@ GenerationOptions generation_options(const aby_generation_options *raw_options, 
     require(given.stop_tokens, "stop_tokens");
     options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
   }
+  options.mask = words_of_mask(given.mask, given.mask_count, config);
+  options.constraint_kind = constraint_kind(given);
+  if (options.constraint_kind)
+    options.constraint = given.constraint;
   options.plain = given.plain != 0;
   options.chunk = given.chunk;
   return options;
@@ -96,6 +122,14 @@ aby_status aby_generation_step(aby_event *out, aby_generation *generation) {
     event.completion_tokens = result.completion_tokens;
     event.reasoning_tokens = result.reasoning_tokens;
     fill_struct(out, event, "aby_event");
+  });
+}
+
+aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *words, size_t count) {
+  return guard([&] {
+    require(generation, "generation");
+    Generation &reply = *generation->generation;
+    reply.set_mask(words_of_mask(words, count, reply.model().config()));
   });
 }
 

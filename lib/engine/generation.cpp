@@ -10,13 +10,22 @@ namespace {
 
 constexpr std::size_t kTailTokens = 64; // of the prompt, that can open a <think>
 
+AllowedTokens allowed_tokens(LoadedModel &model, const GenerationOptions &options) {
+  std::unique_ptr<Constraint> constraint;
+  if (options.constraint_kind)
+    constraint = model.constraints().compile(*options.constraint_kind, options.constraint);
+  return {static_cast<std::size_t>(model.config().vocab_size), model.config().eos_token_ids, std::move(constraint)};
+}
+
 } // namespace
 
 Generation::Generation(std::shared_ptr<Sequence> sequence, std::span<const std::int32_t> prompt,
                        GenerationOptions options)
     : sequence_(std::move(sequence)), prompt_(prompt.begin(), prompt.end()), options_(std::move(options)),
-      sampler_(options_.sampling), epoch_(sequence_->model()->epoch()) {
+      sampler_(options_.sampling), allowed_(allowed_tokens(*sequence_->model(), options_)),
+      epoch_(sequence_->model()->epoch()) {
   const LoadedModel &model = *sequence_->model();
+  allowed_.set(std::move(options_.mask));
   for (std::size_t i = 0; i < prompt_.size(); ++i) {
     if (prompt_[i] < 0 || prompt_[i] >= model.config().vocab_size)
       fail(ABY_ERROR_INVALID_ARGUMENT, "prompt token ", prompt_[i], " at index ", i, " is outside the vocabulary of ",
@@ -35,6 +44,8 @@ Generation::Generation(std::shared_ptr<Sequence> sequence, std::span<const std::
       tail += tokenizer->token_bytes(all[i]);
     parser_.emplace(tail, options_.plain);
     text_kind_ = parser_->reasoning() ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+    if (allowed_.constrained() && !parser_->reasoning())
+      parser_->keep_content();
   }
 }
 
@@ -49,10 +60,20 @@ GenerationEvent Generation::event(aby_event_kind kind) const noexcept {
   return result;
 }
 
-GenerationEvent Generation::step() {
-  const std::unique_lock lock(mutex_, std::try_to_lock);
+std::unique_lock<std::mutex> Generation::own() {
+  std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock())
     fail(ABY_ERROR_BUSY, "another thread is inside a step of this reply");
+  return lock;
+}
+
+void Generation::set_mask(std::vector<std::uint32_t> words) {
+  const auto lock = own();
+  allowed_.set(std::move(words));
+}
+
+GenerationEvent Generation::step() {
+  const auto lock = own();
   text_.clear();
   if (finished_)
     return end(*finished_);
@@ -65,19 +86,23 @@ GenerationEvent Generation::step() {
   return draw();
 }
 
-bool Generation::evaluate_tokens(std::span<const std::int32_t> tokens, bool logits) {
-  const EvalItem item{sequence_.get(), tokens, &cancelled_};
-  EvalOptions options;
-  options.logits = logits ? 1 : 0;
-  options.chunk = options_.chunk;
+template <typename Body> bool Generation::completed(Body &&body) {
   try {
-    evaluate({&item, 1}, options);
+    body();
   } catch (const Error &error) {
     if (error.status() != ABY_ERROR_CANCELLED || !cancelled_.load(std::memory_order_relaxed))
       throw;
     return false;
   }
   return true;
+}
+
+bool Generation::evaluate_tokens(std::span<const std::int32_t> tokens, bool logits) {
+  const EvalItem item{sequence_.get(), tokens, &cancelled_};
+  EvalOptions options;
+  options.logits = logits ? 1 : 0;
+  options.chunk = options_.chunk;
+  return completed([&] { evaluate({&item, 1}, options); });
 }
 
 GenerationEvent Generation::evaluate_prompt() {
@@ -94,16 +119,36 @@ bool Generation::context_full() {
   return sequence_->length() >= static_cast<std::size_t>(sequence_->model()->config().max_position_embeddings);
 }
 
+// A constraint admits an end-of-sequence token only where it may end, and then that is its end.
 bool Generation::ends(std::int32_t token) const noexcept {
-  const auto contains = [token](const std::vector<std::int32_t> &tokens) {
-    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
-  };
-  return (!options_.ignore_eos && contains(sequence_->model()->config().eos_token_ids)) ||
-         contains(options_.stop_tokens);
+  return (allowed_.is_end(token) && (!options_.ignore_eos || allowed_.constrained())) ||
+         std::find(options_.stop_tokens.begin(), options_.stop_tokens.end(), token) != options_.stop_tokens.end();
+}
+
+// A token that ends the reasoning must leave the content to the constraint.
+std::int32_t Generation::drawn_token() {
+  const OutputArray logits = sequence_->output(ABY_OUTPUT_LOGITS, 0);
+  const auto vocab = static_cast<std::size_t>(logits.shape[1]);
+  const auto *last = static_cast<const float *>(logits.data) + static_cast<std::size_t>(logits.shape[0] - 1) * vocab;
+  const bool guarded = allowed_.constrained() && reasoning();
+  TokenMask mask = allowed_.next(reasoning());
+  for (;;) {
+    const std::int32_t token = sampler_.draw({last, vocab}, mask);
+    if (!guarded || !parser_->begins_content(sequence_->model()->text().tokenizer->token_bytes(token)))
+      return token;
+    mask = allowed_.without(token);
+  }
 }
 
 // A drawn token is evaluated only when the next one is wanted: the last of a reply never is.
 GenerationEvent Generation::draw() {
+  Profile &profile = sequence_->model()->profile();
+  bool complete = false;
+  if (allowed_.constrained() && !reasoning() &&
+      !completed([&] { complete = profile.timed(Part::kSampling, [&] { return allowed_.complete(); }); }))
+    return end(ABY_FINISH_CANCELLED);
+  if (complete)
+    return end(ABY_FINISH_STOP);
   if (options_.max_tokens != 0 && completion_tokens_ >= options_.max_tokens)
     return end(ABY_FINISH_LENGTH);
   if (pending_) {
@@ -119,17 +164,16 @@ GenerationEvent Generation::draw() {
     }
     pending_.reset();
   }
-  const OutputArray logits = sequence_->output(ABY_OUTPUT_LOGITS, 0);
-  const auto vocab = static_cast<std::size_t>(logits.shape[1]);
-  const auto *last = static_cast<const float *>(logits.data) + static_cast<std::size_t>(logits.shape[0] - 1) * vocab;
-  Profile &profile = sequence_->model()->profile();
-  const std::int32_t token = profile.timed(Part::kSampling, [&] { return sampler_.draw({last, vocab}); });
-  ++completion_tokens_;
+  const std::int32_t token = profile.timed(Part::kSampling, [&] { return drawn_token(); });
   if (ends(token)) {
+    ++completion_tokens_;
     GenerationEvent result = end(ABY_FINISH_STOP);
     result.token = token;
     return result;
   }
+  if (!reasoning() && !completed([&] { allowed_.take(token); }))
+    return end(ABY_FINISH_CANCELLED);
+  ++completion_tokens_;
   pending_ = token;
   take_text(token);
   GenerationEvent result = event(ABY_EVENT_TOKEN);
@@ -144,6 +188,8 @@ void Generation::take_text(std::int32_t token) {
   ReplyPiece piece = parser_->push(sequence_->model()->text().tokenizer->token_bytes(token));
   if (before || parser_->reasoning())
     ++reasoning_tokens_;
+  if (before && !parser_->reasoning() && allowed_.constrained())
+    parser_->keep_content();
   text_kind_ = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
   text_ = std::move(piece.text);
 }

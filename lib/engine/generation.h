@@ -1,6 +1,7 @@
 // A reply, written onto a sequence a step at a time.
 #pragma once
 
+#include "engine/allowed_tokens.h"
 #include "engine/sampler.h"
 #include "engine/sequence.h"
 #include "text/reply_parser.h"
@@ -8,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +21,9 @@ struct GenerationOptions {
   std::uint64_t max_tokens = 0; // 0: no limit but the context
   SamplingOptions sampling;
   std::vector<std::int32_t> stop_tokens;
+  std::vector<std::uint32_t> mask; // as set_mask takes it, or empty
+  std::optional<ConstraintKind> constraint_kind;
+  std::string constraint;
   bool plain = false;
   std::uint32_t chunk = 0; // 0: the plan's
 };
@@ -33,28 +38,41 @@ struct GenerationEvent {
 
 class Generation {
 public:
-  // Throws STATE if there is neither a prompt nor a sequence with logits of its last token.
+  // Throws STATE if there is neither a prompt nor a sequence with logits of its last token, and for a constraint
+  // without a tokenizer; INVALID_ARGUMENT for a constraint that does not compile.
   Generation(std::shared_ptr<Sequence> sequence, std::span<const std::int32_t> prompt, GenerationOptions options);
 
   // The text of the event is in text(), until the next step. Throws BUSY if another thread is stepping.
   GenerationEvent step();
   const std::string &text() const noexcept { return text_; }
-  void cancel() noexcept { cancelled_.store(true, std::memory_order_relaxed); }
+  // The ids that the next draws may take; empty: all. Throws INVALID_ARGUMENT if there is none, and BUSY as step does.
+  void set_mask(std::vector<std::uint32_t> words);
+  const LoadedModel &model() const noexcept { return *sequence_->model(); }
+  void cancel() noexcept {
+    cancelled_.store(true, std::memory_order_relaxed);
+    allowed_.cancel();
+  }
 
 private:
+  std::unique_lock<std::mutex> own(); // throws BUSY
   GenerationEvent event(aby_event_kind kind) const noexcept;
   GenerationEvent evaluate_prompt();
   GenerationEvent draw();
   GenerationEvent end(aby_finish_reason reason);
   bool ends(std::int32_t token) const noexcept;
   bool context_full();
+  bool reasoning() const noexcept { return parser_ && parser_->reasoning(); }
+  std::int32_t drawn_token();
   void take_text(std::int32_t token);
   bool evaluate_tokens(std::span<const std::int32_t> tokens, bool logits); // false: cancelled
+  // Whether body went through; false: it was cancelled with the reply.
+  template <typename Body> bool completed(Body &&body);
 
   std::shared_ptr<Sequence> sequence_;
   std::vector<std::int32_t> prompt_;
   GenerationOptions options_;
   Sampler sampler_;
+  AllowedTokens allowed_;
   std::optional<ReplyParser> parser_; // none without a tokenizer
   std::mutex mutex_;
   std::atomic<bool> cancelled_{false};

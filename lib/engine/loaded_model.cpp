@@ -207,6 +207,16 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
   epoch_.fetch_add(1, std::memory_order_release);
 }
 
+const ConstraintCompiler &LoadedModel::constraints() {
+  if (!text_.tokenizer)
+    fail(ABY_ERROR_STATE, "a constraint needs a tokenizer, and the model has none");
+  const std::lock_guard lock(constraints_mutex_);
+  if (!constraints_)
+    constraints_ = std::make_unique<ConstraintCompiler>(*text_.tokenizer, static_cast<std::size_t>(config_.vocab_size),
+                                                        config_.eos_token_ids);
+  return *constraints_;
+}
+
 void LoadedModel::profile(bool on) {
   const std::shared_lock lock(weights_mutex_);
   if (on)

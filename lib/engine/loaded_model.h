@@ -5,6 +5,7 @@
 #include "engine/paged_cache.h"
 #include "engine/text_parts.h"
 #include "model/forward.h"
+#include "text/constraint.h"
 
 #include <atomic>
 #include <functional>
@@ -53,6 +54,8 @@ public:
   const ModelPlan &plan() const noexcept { return plan_; }
   const DevicePtr &device() const noexcept { return device_; }
   const TextParts &text() const noexcept { return text_; }
+  // What constraints of replies are compiled with; made when it is first asked for. Throws STATE without a tokenizer.
+  const ConstraintCompiler &constraints();
   const Rope &rope() const noexcept { return rope_; }
   PagedCache &cache() noexcept { return cache_; }
   Workspace &workspace() noexcept { return workspace_; } // under the device's queue mutex
@@ -83,6 +86,8 @@ private:
   std::shared_ptr<const TensorSource> source_; // as stored, and replaced
   DevicePtr device_;
   TextParts text_;
+  std::mutex constraints_mutex_;
+  std::unique_ptr<ConstraintCompiler> constraints_;
   bool mtp_;
   std::uint32_t absorb_below_;
   Arithmetic arithmetic_;

@@ -5,15 +5,17 @@
 
 namespace abyssal {
 
-std::int32_t argmax(std::span<const float> logits) noexcept {
+std::int32_t argmax(std::span<const float> logits, TokenMask mask) noexcept {
   std::size_t best = 0;
   bool found = false;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+  for_each_allowed(mask, 0, logits.size(), [&](std::size_t i) {
     if (std::isnan(logits[i]) || (found && !(logits[i] > logits[best])))
-      continue;
+      return;
     best = i;
     found = true;
-  }
+  });
+  while (!found && best + 1 < logits.size() && !allows(mask, best))
+    ++best;
   return static_cast<std::int32_t>(best);
 }
 
@@ -22,7 +24,8 @@ namespace {
 // A head this long is enough for nearly every draw from a trained model.
 constexpr std::size_t kFirstHead = 64;
 
-constexpr std::size_t kStretch = 256; // tokens whose weights are summed before a draw looks among them
+constexpr std::size_t kStretch =
+    256; // tokens whose weights are summed before a draw looks among them; whole words of masks
 
 // The place where the running sum of weights passes `point`; the last of any weight where rounding has it pass none.
 // before: the sum that it starts with, then the one in front of the place.
@@ -65,10 +68,10 @@ const Sampler::Candidate &Sampler::ranked(std::size_t rank) {
 
 // Where every token may be drawn their order does not matter, and the order they come in costs nothing: a pass for the
 // largest logit, one for the sums, and a short one to where the point falls.
-std::int32_t Sampler::draw_unfiltered(std::span<const float> logits) {
-  const std::int32_t best = argmax(logits);
+std::int32_t Sampler::draw_unfiltered(std::span<const float> logits, TokenMask mask) {
+  const std::int32_t best = argmax(logits, mask);
   const float top = logits[static_cast<std::size_t>(best)] / options_.temperature;
-  if (!std::isfinite(top)) // an infinite logit wins outright, and without any number token 0 does
+  if (!std::isfinite(top)) // an infinite logit wins outright, and without any number the first token does
     return best;
   const auto weight = [&](std::size_t i) {
     const float logit = logits[i] / options_.temperature;
@@ -78,8 +81,7 @@ std::int32_t Sampler::draw_unfiltered(std::span<const float> logits) {
   double total = 0;
   for (std::size_t begin = 0; begin < logits.size(); begin += kStretch) {
     double sum = 0;
-    for (std::size_t i = begin; i < std::min(begin + kStretch, logits.size()); ++i)
-      sum += weight(i);
+    for_each_allowed(mask, begin, std::min(begin + kStretch, logits.size()), [&](std::size_t i) { sum += weight(i); });
     stretches_.push_back(sum);
     total += sum;
   }
@@ -88,24 +90,25 @@ std::int32_t Sampler::draw_unfiltered(std::span<const float> logits) {
   const std::size_t begin =
       kStretch * place_of(point, stretches_.size(), before, [&](std::size_t i) { return stretches_[i]; });
   const std::size_t count = std::min(kStretch, logits.size() - begin);
-  return static_cast<std::int32_t>(begin +
-                                   place_of(point, count, before, [&](std::size_t i) { return weight(begin + i); }));
+  return static_cast<std::int32_t>(begin + place_of(point, count, before, [&](std::size_t i) {
+                                     return allows(mask, begin + i) ? weight(begin + i) : 0.0;
+                                   }));
 }
 
-std::int32_t Sampler::draw(std::span<const float> logits) {
+std::int32_t Sampler::draw(std::span<const float> logits, TokenMask mask) {
   if (options_.temperature <= 0.0f)
-    return argmax(logits);
+    return argmax(logits, mask);
   const bool all = options_.top_k == 0 || options_.top_k >= logits.size();
   if (all && !logits.empty() && options_.top_p >= 1.0f && options_.min_p <= 0.0f)
-    return draw_unfiltered(logits);
+    return draw_unfiltered(logits, mask);
   candidates_.clear();
   ordered_ = 0;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
+  for_each_allowed(mask, 0, logits.size(), [&](std::size_t i) {
     if (!std::isnan(logits[i]))
       candidates_.push_back({static_cast<std::int32_t>(i), logits[i] / options_.temperature, 0.0});
-  }
+  });
   if (candidates_.empty())
-    return 0;
+    return argmax(logits, mask);
   if (options_.top_k > 0 && options_.top_k < candidates_.size()) {
     ranked(options_.top_k - 1);
     candidates_.resize(options_.top_k);

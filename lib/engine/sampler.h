@@ -1,6 +1,8 @@
 // Draws the next token from logits.
 #pragma once
 
+#include "engine/token_mask.h"
+
 #include <cstdint>
 #include <random>
 #include <span>
@@ -16,15 +18,17 @@ struct SamplingOptions {
   std::uint64_t seed = 0;
 };
 
-// The index of the largest logit; ties to the lower index, NaN never wins.
-std::int32_t argmax(std::span<const float> logits) noexcept;
+// The index of the largest logit that the mask allows; ties to the lower index, NaN never wins. The first one allowed
+// where none is a number.
+std::int32_t argmax(std::span<const float> logits, TokenMask mask = {}) noexcept;
 
 class Sampler {
 public:
   explicit Sampler(const SamplingOptions &options) : options_(options), random_(options.seed) {}
 
-  // The filters apply in the order of Hugging Face: temperature, top-k, top-p, min-p.
-  std::int32_t draw(std::span<const float> logits);
+  // The filters apply in the order of Hugging Face: temperature, top-k, top-p, min-p; to the tokens that the mask
+  // allows, of which there must be one.
+  std::int32_t draw(std::span<const float> logits, TokenMask mask = {});
 
 private:
   struct Candidate {
@@ -33,7 +37,7 @@ private:
     double probability; // over that of the likeliest
   };
   static bool likelier(const Candidate &a, const Candidate &b) noexcept;
-  std::int32_t draw_unfiltered(std::span<const float> logits);
+  std::int32_t draw_unfiltered(std::span<const float> logits, TokenMask mask);
   // A point in [0, total). 53 random bits, so that it does not depend on the standard library's distributions.
   double point_below(double total) { return static_cast<double>(random_() >> 11) * 0x1p-53 * total; }
   // The candidate of that rank, 0 the likeliest; puts as many in order as it takes.

@@ -23,8 +23,8 @@ std::size_t partial_marker(std::string_view text) noexcept {
   if (start == std::string_view::npos)
     return 0;
   const std::string_view end = text.substr(start);
-  const bool partial = (end.size() < kOpen.size() && kOpen.starts_with(end)) ||
-                       (end.size() < kClose.size() && kClose.starts_with(end));
+  const bool partial =
+      (end.size() < kOpen.size() && kOpen.starts_with(end)) || (end.size() < kClose.size() && kClose.starts_with(end));
   return partial ? end.size() : 0;
 }
 
@@ -60,6 +60,20 @@ ReplyPiece ReplyParser::push(std::string_view token_bytes) {
 
 ReplyPiece ReplyParser::finish() { return take(true); }
 
+bool ReplyParser::begins_content(std::string_view token_bytes) const {
+  ReplyParser after = *this;
+  const ReplyPiece piece = after.push(token_bytes);
+  return !after.reasoning() && ((piece.kind == TextKind::kContent && !piece.text.empty()) ||
+                                after.pending_.find_first_not_of(kLineBreaks) != std::string::npos);
+}
+
+void ReplyParser::keep_content() {
+  if (skip_line_breaks_)
+    pending_.erase(0, std::min(pending_.find_first_not_of(kLineBreaks), pending_.size()));
+  skip_line_breaks_ = false;
+  plain_ = true;
+}
+
 // The text up to the next marker, or up to where something may still be part of one.
 ReplyPiece ReplyParser::take(bool final) {
   ReplyPiece piece;
@@ -93,8 +107,8 @@ void ReplyParser::take_marker(std::size_t position, std::string &text) {
   skip_line_breaks_ = true;
 }
 
-// How much of pending_, which holds no whole marker, is certain: not the start of a marker, not part of a character, and
-// in reasoning not line breaks that </think> may follow.
+// How much of pending_, which holds no whole marker, is certain: not the start of a marker, not part of a character,
+// and in reasoning not line breaks that </think> may follow.
 std::size_t ReplyParser::certain_length(bool final) const noexcept {
   std::string_view text = pending_;
   if (final)

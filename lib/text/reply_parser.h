@@ -31,6 +31,10 @@ public:
 
   // Whether what comes next is reasoning.
   bool reasoning() const noexcept { return kind_ == TextKind::kReasoning; }
+  // Whether a token would end the reasoning and begin the content at once.
+  bool begins_content(std::string_view token_bytes) const;
+  // From here on everything is content as it comes, markers and line breaks too. Not inside the reasoning.
+  void keep_content();
 
 private:
   ReplyPiece take(bool final);

@@ -167,4 +167,6 @@ std::optional<std::int32_t> Tokenizer::token_id(std::string_view token) const {
 
 std::size_t Tokenizer::vocab_size() const noexcept { return state_->vocabulary.count; }
 
+const abytext_tokenizer *Tokenizer::handle() const noexcept { return state_->handle.get(); }
+
 } // namespace abyssal

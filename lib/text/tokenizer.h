@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+struct abytext_tokenizer;
+
 namespace abyssal {
 
 class Tokenizer {
@@ -33,7 +35,8 @@ public:
   std::string_view token_bytes(std::int32_t token) const;
   bool is_special(std::int32_t token) const noexcept;
   std::optional<std::int32_t> token_id(std::string_view token) const; // exact content of an added or vocabulary token
-  std::size_t vocab_size() const noexcept; // highest id + 1
+  std::size_t vocab_size() const noexcept;                            // highest id + 1
+  const abytext_tokenizer *handle() const noexcept;                   // of the Rust part
 
 private:
   struct State;

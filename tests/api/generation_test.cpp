@@ -1,6 +1,7 @@
 // Replies: sampling, ends, cancelling, reasoning.
 #include "support/api.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -44,6 +45,19 @@ aby_generation_options limited(std::uint64_t max_tokens) {
   options.max_tokens = max_tokens;
   options.ignore_eos = 1;
   return options;
+}
+
+std::int64_t vocab_size(const Model &model) {
+  auto info = make<aby_model_info>(aby_model_info_init);
+  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  return static_cast<std::int64_t>(info.vocab_size);
+}
+
+std::vector<std::uint32_t> mask_of(std::int64_t ids, const std::vector<std::int32_t> &allowed) {
+  std::vector<std::uint32_t> words(static_cast<std::size_t>((ids + 31) / 32));
+  for (const std::int32_t id : allowed)
+    words[static_cast<std::size_t>(id / 32)] |= std::uint32_t{1} << (id % 32);
+  return words;
 }
 
 } // namespace
@@ -159,4 +173,84 @@ TEST_CASE("children keep the model alive whatever the order of destruction") {
     generation = start(s, {1, 2, 3}, limited(4));
   }
   CHECK(finish(generation).tokens.size() == 4);
+}
+
+TEST_CASE("a mask holds from the next draw until it is set again or lifted") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const std::int64_t ids = vocab_size(model);
+  const auto count = static_cast<std::size_t>(ids);
+  for (const float temperature : {0.0f, 1.5f}) {
+    aby_generation_options options = limited(12);
+    options.temperature = temperature;
+    const auto free = reply(model, options).tokens;
+    const std::vector<std::uint32_t> first = mask_of(ids, {40, 41}), second = mask_of(ids, {77});
+    options.mask = first.data();
+    options.mask_count = count;
+    const Sequence s = sequence(model);
+    const Generation generation = start(s, {5, 6, 7}, options);
+    std::vector<std::int32_t> tokens;
+    auto event = make<aby_event>(aby_event_init);
+    for (int step = 0; step < 13; ++step) { // the first evaluates the prompt
+      if (step == 5)
+        ABY_REQUIRE(aby_generation_set_mask(generation.get(), second.data(), count));
+      if (step == 7)
+        ABY_REQUIRE(aby_generation_set_mask(generation.get(), nullptr, 0));
+      ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+      if (event.kind == ABY_EVENT_TOKEN)
+        tokens.push_back(event.token);
+    }
+    REQUIRE(tokens.size() == 12);
+    for (std::size_t i = 0; i < 4; ++i)
+      CHECK((tokens[i] == 40 || tokens[i] == 41));
+    CHECK(tokens[4] == 77);
+    CHECK(tokens[5] == 77);
+    CHECK(std::count(tokens.begin() + 6, tokens.end(), 77) < 6);
+    CHECK(std::count(free.begin(), free.end(), 77) < 2);
+  }
+}
+
+TEST_CASE("a mask decides over end-of-sequence tokens too") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  std::vector<std::int32_t> eos(8);
+  std::size_t eos_count = 0;
+  ABY_REQUIRE(aby_model_eos_tokens(eos.data(), eos.size(), &eos_count, model.get()));
+  REQUIRE(eos_count > 0);
+  const std::int64_t ids = vocab_size(model);
+  aby_generation_options options = limited(8);
+  options.ignore_eos = 0;
+  const std::vector<std::uint32_t> only = mask_of(ids, {eos[0]});
+  options.mask = only.data();
+  options.mask_count = static_cast<std::uint64_t>(ids);
+  const Reply ended = reply(model, options);
+  CHECK(ended.tokens.empty());
+  CHECK(ended.end.finish_reason == ABY_FINISH_STOP);
+  CHECK(ended.end.token == eos[0]);
+}
+
+TEST_CASE("a mask that cannot be is refused, and the one before stays") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const std::int64_t ids = vocab_size(model);
+  const auto count = static_cast<std::size_t>(ids);
+  const std::vector<std::uint32_t> mask = mask_of(ids, {9});
+  std::vector<std::uint32_t> none = mask_of(ids, {});
+  aby_generation_options options = limited(3);
+  const Sequence s = sequence(model);
+  const Generation generation = start(s, {5}, options);
+  ABY_REQUIRE(aby_generation_set_mask(generation.get(), mask.data(), count));
+  CHECK(aby_generation_set_mask(generation.get(), mask.data(), count - 1) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(aby_last_error()) ==
+        "mask has " + std::to_string(ids - 1) + " ids; the vocabulary has " + std::to_string(ids));
+  CHECK(aby_generation_set_mask(generation.get(), nullptr, count) == ABY_ERROR_INVALID_ARGUMENT);
+  if (count % 32 != 0)
+    none.back() = ~std::uint32_t{0} << (count % 32); // beyond the vocabulary
+  CHECK(aby_generation_set_mask(generation.get(), none.data(), count) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(aby_last_error()) == "mask: none of the " + std::to_string(ids) + " ids is allowed");
+  CHECK(finish(generation).tokens == std::vector<std::int32_t>{9, 9, 9});
+
+  aby_generation *raw = nullptr;
+  const std::int32_t prompt = 5;
+  options.mask = none.data();
+  options.mask_count = count;
+  CHECK(aby_generation_create(&raw, s.get(), &prompt, 1, &options) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_generation_set_mask(nullptr, mask.data(), count) == ABY_ERROR_INVALID_ARGUMENT);
 }

@@ -83,6 +83,11 @@ VALUE(ABY_EVENT_END, 2);
 VALUE(ABY_TEXT_CONTENT, 0);
 VALUE(ABY_TEXT_REASONING, 1);
 
+VALUE(ABY_CONSTRAINT_NONE, 0);
+VALUE(ABY_CONSTRAINT_JSON_SCHEMA, 1);
+VALUE(ABY_CONSTRAINT_REGEX, 2);
+VALUE(ABY_CONSTRAINT_GRAMMAR, 3);
+
 VALUE(ABY_FINISH_NONE, 0);
 VALUE(ABY_FINISH_STOP, 1);
 VALUE(ABY_FINISH_LENGTH, 2);
@@ -225,6 +230,10 @@ FIELD(aby_generation_options, stop_tokens, 40, 8);
 FIELD(aby_generation_options, stop_token_count, 48, 8);
 FIELD(aby_generation_options, plain, 56, 4);
 FIELD(aby_generation_options, chunk, 60, 4);
+FIELD(aby_generation_options, mask, 64, 8);
+FIELD(aby_generation_options, mask_count, 72, 8);
+FIELD(aby_generation_options, constraint_kind, 80, 4);
+FIELD(aby_generation_options, constraint, 88, 8);
 
 FIELD(aby_event, struct_size, 0, 4);
 FIELD(aby_event, kind, 4, 4);

@@ -282,12 +282,34 @@ final class ScenarioJava {
     if (step.has("temperature")) {
       options.temperature(step.number("temperature", 0));
     }
+    if (step.has("mask") && !step.has("mask_after")) {
+      options.mask(mask(step));
+    }
+    if (step.has("json_schema")) {
+      options.jsonSchema(step.text("json_schema"));
+    }
+    if (step.has("regex")) {
+      options.regex(step.text("regex"));
+    }
+    if (step.has("grammar")) {
+      options.grammar(step.text("grammar"));
+    }
     return step.has("max_tokens") ? options.maxTokens(step.integer("max_tokens")) : options;
+  }
+
+  /** A flag for each of mask_size ids: whether it is listed. */
+  private static boolean[] mask(ScenarioStep step) {
+    boolean[] flags = new boolean[step.integer("mask_size")];
+    for (int id : step.integers("mask")) {
+      flags[id] = true;
+    }
+    return flags;
   }
 
   private static void generate(ScenarioStep step) {
     GenerationOptions options = generationOptions(step).plain(step.integer("plain", 1) != 0);
     int left = step.integer("leave");
+    int seen = 0;
     try (ReplyStream stream = sequence(step).generate(step.integers("tokens"), options)) {
       if (step.flag("cancel")) {
         stream.cancel();
@@ -300,6 +322,13 @@ final class ScenarioJava {
         }
         if (event.kind() == EventKind.END) {
           step.say("end", lower(event.finishReason()), event.completionTokens(), event.reasoningTokens());
+        }
+        ++seen;
+        if (seen == step.integer("mask_after")) {
+          stream.setMask(mask(step));
+        }
+        if (seen == step.integer("lift_after")) {
+          stream.setMask(null);
         }
         if (--left == 0) {
           break;

@@ -151,6 +151,29 @@ void fork_into(const step *s) {
 static const char *const kFinish[] = {"none", "stop", "length", "cancelled"};
 static const char *const kTextKinds[] = {"content", "reasoning"};
 
+/* The words of a mask of mask_size ids, which allows those listed. */
+static const uint32_t *mask_words(const step *s) {
+  static uint32_t words[TOKENS];
+  static int32_t allowed[TOKENS];
+  const size_t count = step_words(step_find(s, "mask"), 10, allowed, TOKENS, NULL);
+  size_t i;
+  memset(words, 0, sizeof words);
+  for (i = 0; i < count; ++i)
+    words[allowed[i] / 32] |= UINT32_C(1) << (allowed[i] % 32);
+  return words;
+}
+
+static void bind_content(const step *s, aby_generation_options *options) {
+  static const char *const kNames[] = {"", "json_schema", "regex", "grammar"};
+  aby_constraint kind;
+  for (kind = ABY_CONSTRAINT_JSON_SCHEMA; kind <= ABY_CONSTRAINT_GRAMMAR; ++kind) {
+    if (step_find(s, kNames[kind]) != NULL) {
+      options->constraint_kind = kind;
+      options->constraint = step_text(s, kNames[kind]);
+    }
+  }
+}
+
 static aby_generation_options generation_options(const step *s, uint32_t plain) {
   static int32_t stop_tokens[TOKENS];
   aby_generation_options options;
@@ -166,6 +189,11 @@ static aby_generation_options generation_options(const step *s, uint32_t plain) 
   options.stop_tokens = stop_tokens;
   options.chunk = (uint32_t)step_integer(s, "chunk", 0);
   options.plain = (uint32_t)step_integer(s, "plain", plain);
+  if (step_find(s, "mask") != NULL && step_find(s, "mask_after") == NULL) {
+    options.mask = mask_words(s);
+    options.mask_count = (uint64_t)step_integer(s, "mask_size", 0);
+  }
+  bind_content(s, &options);
   return options;
 }
 
@@ -185,7 +213,8 @@ void generate(const step *s) {
   aby_sequence *on = sequences[slot(s, "sequence")];
   const aby_generation_options options = generation_options(s, 1);
   const size_t count = step_words(step_find(s, "tokens"), 10, token_room, TOKENS, NULL);
-  int64_t left = step_integer(s, "leave", 0);
+  int64_t left = step_integer(s, "leave", 0), seen = 0;
+  int lost = 0;
   aby_generation *reply;
   aby_event event;
   must(aby_event_init(&event, sizeof event));
@@ -193,13 +222,21 @@ void generate(const step *s) {
     return;
   if (step_integer(s, "cancel", 0))
     must(aby_generation_cancel(reply));
-  while (event.kind != ABY_EVENT_END && !failed(s, aby_generation_step(&event, reply))) {
+  while (event.kind != ABY_EVENT_END && !lost) {
+    lost = failed(s, aby_generation_step(&event, reply));
+    if (lost)
+      break;
     say_event(s, &event);
+    if (++seen == step_integer(s, "mask_after", 0))
+      lost = failed(s, aby_generation_set_mask(reply, mask_words(s), slot(s, "mask_size")));
+    if (seen == step_integer(s, "lift_after", 0))
+      must(aby_generation_set_mask(reply, NULL, 0));
     if (--left == 0)
       break;
   }
   aby_generation_destroy(reply);
-  say_length(s, on);
+  if (!lost)
+    say_length(s, on);
 }
 
 /* Both texts and the tokens of a reply, from its events. */

@@ -15,8 +15,36 @@ std::string name(const std::vector<std::string> &names, std::int32_t number) {
   return names.at(static_cast<std::size_t>(number));
 }
 
-// stop_tokens must outlive the options.
-aby_generation_options generation_options(const step &s, const Integers &stop_tokens, std::int64_t plain) {
+// A flag for each of mask_size ids: whether it is listed.
+std::vector<std::uint8_t> mask_flags(const step &s) {
+  std::vector<std::uint8_t> flags(number<std::size_t>(s, "mask_size"));
+  for (const std::int32_t id : integers(s, "mask"))
+    flags.at(static_cast<std::size_t>(id)) = 1;
+  return flags;
+}
+
+// What the options point to.
+struct Pointed {
+  explicit Pointed(const step &s) : stop_tokens(integers(s, "stop_tokens")) {
+    if (step_find(&s, "mask") != nullptr && step_find(&s, "mask_after") == nullptr)
+      mask = abyssal::mask_words(mask_flags(s).data(), number<std::size_t>(s, "mask_size"));
+    for (const aby_constraint tried : {ABY_CONSTRAINT_JSON_SCHEMA, ABY_CONSTRAINT_REGEX, ABY_CONSTRAINT_GRAMMAR}) {
+      const char *const name = tried == ABY_CONSTRAINT_JSON_SCHEMA ? "json_schema"
+                               : tried == ABY_CONSTRAINT_REGEX     ? "regex"
+                                                                   : "grammar";
+      if (step_find(&s, name) != nullptr) {
+        kind = tried;
+        constraint = text(s, name);
+      }
+    }
+  }
+  Integers stop_tokens;
+  std::vector<std::uint32_t> mask;
+  aby_constraint kind = ABY_CONSTRAINT_NONE;
+  std::string constraint;
+};
+
+aby_generation_options generation_options(const step &s, const Pointed &to, std::int64_t plain) {
   aby_generation_options options = abyssal::default_generation_options();
   options.max_tokens = number<std::uint64_t>(s, "max_tokens");
   options.temperature = step_float(&s, "temperature", options.temperature);
@@ -25,8 +53,12 @@ aby_generation_options generation_options(const step &s, const Integers &stop_to
   options.min_p = step_float(&s, "min_p", 0);
   options.seed = number<std::uint64_t>(s, "seed");
   options.ignore_eos = number<std::uint32_t>(s, "ignore_eos");
-  options.stop_tokens = stop_tokens.data();
-  options.stop_token_count = stop_tokens.size();
+  options.stop_tokens = to.stop_tokens.data();
+  options.stop_token_count = to.stop_tokens.size();
+  options.mask = to.mask.empty() ? nullptr : to.mask.data();
+  options.mask_count = to.mask.empty() ? 0 : number<std::uint64_t>(s, "mask_size");
+  options.constraint_kind = to.kind;
+  options.constraint = to.kind == ABY_CONSTRAINT_NONE ? nullptr : to.constraint.c_str();
   options.chunk = number<std::uint32_t>(s, "chunk");
   options.plain = number<std::uint32_t>(s, "plain", plain);
   return options;
@@ -121,11 +153,11 @@ void truncate_to(const step &s) {
 void fork_into(const step &s) { sequences.insert_or_assign(number(s, "into"), sequence_of(s).fork()); }
 
 void generate(const step &s) {
-  const Integers stop_tokens = integers(s, "stop_tokens");
-  abyssal::generation reply(sequence_of(s), integers(s, "tokens"), generation_options(s, stop_tokens, 1));
+  const Pointed to(s);
+  abyssal::generation reply(sequence_of(s), integers(s, "tokens"), generation_options(s, to, 1));
   if (number(s, "cancel") != 0)
     reply.cancel();
-  std::int64_t left = number(s, "leave", -1); // never
+  std::int64_t left = number(s, "leave", -1), seen = 0; // -1: never
   for (aby_event_kind kind = ABY_EVENT_PROMPT; kind != ABY_EVENT_END && left != 0;) {
     const aby_event event = reply.step();
     kind = event.kind;
@@ -136,6 +168,11 @@ void generate(const step &s) {
       say(s, "prompt", event.prompt_done, event.prompt_total);
     if (kind == ABY_EVENT_END)
       say(s, "end", name(kFinish, event.finish_reason), event.completion_tokens, event.reasoning_tokens);
+    ++seen;
+    if (seen == number(s, "mask_after"))
+      reply.set_mask(mask_flags(s));
+    if (seen == number(s, "lift_after"))
+      reply.set_mask({});
   }
   reply.close();
   say(s, "length", sequence_of(s).length());
@@ -143,9 +180,9 @@ void generate(const step &s) {
 
 // What the other languages have as one call.
 void chat(const step &s) {
-  const Integers stop_tokens = integers(s, "stop_tokens");
+  const Pointed to(s);
   const Integers prompt = model_of(s).tokenize(render(s));
-  abyssal::generation reply(abyssal::sequence(model_of(s)), prompt, generation_options(s, stop_tokens, 0));
+  abyssal::generation reply(abyssal::sequence(model_of(s)), prompt, generation_options(s, to, 0));
   std::string texts[2];
   Integers tokens;
   aby_event event{};

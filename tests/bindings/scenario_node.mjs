@@ -104,7 +104,19 @@ const generationOptions = (step) => ({
   ignoreEos: step.flag('ignore_eos'),
   stopTokens: step.integers('stop_tokens'),
   chunk: step.integer('chunk'),
+  jsonSchema: step.text('json_schema'),
+  regex: step.text('regex'),
+  grammar: step.text('grammar'),
+  mask: step.has('mask') && !step.has('mask_after') ? maskOf(step) : undefined,
+  writeAhead: !step.has('mask_after'),
 });
+
+// A flag for each of mask_size ids: whether it is listed.
+function maskOf(step) {
+  const flags = new Uint8Array(step.integer('mask_size'));
+  for (const id of step.integers('mask')) flags[id] = 1;
+  return flags;
+}
 
 // What has been gathered by steps of the kind tensor.
 function takeTensors() {
@@ -248,10 +260,14 @@ const KINDS = {
     const stream = sequenceOf(step).generate(step.integers('tokens'), options);
     if (step.flag('cancel')) stream.cancel();
     let left = step.integer('leave');
+    let seen = 0;
     for await (const event of stream) {
       step.say('event', event.kind, event.token, event.textKind, quoted(event.text));
       if (event.kind === 'prompt') step.say('prompt', event.promptDone, event.promptTotal);
       if (event.kind === 'end') step.say('end', event.finishReason, event.completionTokens, event.reasoningTokens);
+      seen += 1;
+      if (seen === step.integer('mask_after')) await stream.setMask(maskOf(step));
+      if (seen === step.integer('lift_after')) await stream.setMask(null);
       left -= 1;
       if (left === 0) break;
     }

@@ -277,7 +277,18 @@ def generation_options(step: Step) -> Dict[str, Any]:
         "ignore_eos": step.integer("ignore_eos") != 0,
         "stop_tokens": step.integers("stop_tokens"),
         "chunk": step.integer("chunk"),
+        "json_schema": step.text("json_schema"),
+        "regex": step.text("regex"),
+        "grammar": step.text("grammar"),
+        "mask": mask(step) if "mask" in step.fields and "mask_after" not in step.fields else None,
     }
+
+
+def mask(step: Step) -> np.ndarray:
+    """A flag for each of mask_size ids: whether it is listed."""
+    flags = np.zeros(step.integer("mask_size"), bool)
+    flags[step.integers("mask")] = True
+    return flags
 
 
 def generate(step: Step) -> None:
@@ -286,12 +297,16 @@ def generate(step: Step) -> None:
     if step.integer("cancel"):
         stream.cancel()
     left = step.integer("leave")
-    for event in stream:
+    for seen, event in enumerate(stream, 1):
         step.say("event", event.kind, event.token, event.text_kind, quoted(event.text))
         if event.kind == "prompt":
             step.say("prompt", event.prompt_done, event.prompt_total)
         if event.kind == "end":
             step.say("end", event.finish_reason, event.completion_tokens, event.reasoning_tokens)
+        if seen == step.integer("mask_after"):
+            stream.set_mask(mask(step))
+        if seen == step.integer("lift_after"):
+            stream.set_mask(None)
         left -= 1
         if left == 0:
             break

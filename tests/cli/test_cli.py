@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -312,3 +313,19 @@ def test_info_says_how_quantised_weights_are_kept():
     exact = out_json("info", file, "--json", "--activations", "f32")
     assert exact["weight_layouts"] == "q4_0 as f32 (4.50 to 32.00 bits)"  # the halves of kv_b_proj, joined
     assert exact["weight_types"] == out_json("info", file, "--json")["weight_types"]
+
+
+def test_constrained_replies(tmp_path):
+    schema, grammar = tmp_path / "schema.json", tmp_path / "list.lark"
+    schema.write_text('{"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], '
+                      '"additionalProperties": false, "x-guidance": {"whitespace_flexible": false}}')
+    grammar.write_text('start: WORD "," WORD\nWORD: /[a-c]{2}/\n')
+    prompt = ("run", TINY, "--raw", "-p", "Hello", "--max-tokens", 40, "--json")
+    assert list(json.loads(out_json(*prompt, "--json-schema", schema)["content"])) == ["ok"]
+    assert re.fullmatch("[a-c]{2},[a-c]{2}", out_json(*prompt, "--grammar", grammar)["content"])
+    bound = out_json(*prompt, "--regex", "[0-9]{3}")
+    assert re.fullmatch("[0-9]{3}", bound["content"]) and bound["finish_reason"] == "stop"
+    assert not re.fullmatch("[0-9]{3}", out_json(*prompt)["content"])
+    fails(1, "regular expression", *prompt, "--regex", "a(")
+    fails(2, "absent", *prompt, "--grammar", tmp_path / "absent")
+    fails(2, "--regex", *prompt, "--regex", "a", "--grammar", grammar)

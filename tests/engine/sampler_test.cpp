@@ -160,3 +160,73 @@ TEST_CASE("odd logits never give an index outside") {
   CHECK(sampler.draw(std::vector<float>{-infinity, -infinity}) == 0);
   CHECK(sampler.draw(std::vector<float>{-infinity, 2.0f}) == 1);
 }
+
+namespace {
+
+// Of the ids for which keep is true.
+template <typename Keep> std::vector<std::uint32_t> mask_of(std::size_t ids, Keep &&keep) {
+  std::vector<std::uint32_t> words(abyssal::mask_words(ids));
+  for (std::size_t i = 0; i < ids; ++i)
+    words[i / 32] |= static_cast<std::uint32_t>(keep(i)) << (i % 32);
+  return words;
+}
+
+std::vector<float> noise(std::size_t count) {
+  std::mt19937 random(3);
+  std::vector<float> logits(count);
+  for (float &logit : logits)
+    logit = static_cast<float>(random() % 1000) / 100;
+  return logits;
+}
+
+} // namespace
+
+TEST_CASE("a mask: argmax among what is allowed") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const std::size_t size : {1, 31, 32, 33, 100, 1000}) {
+    const std::vector<float> logits = noise(size);
+    for (const std::size_t step : {1, 2, 7, 40, 999}) {
+      const std::size_t offset = (size - 1) % step;
+      const auto keep = [&](std::size_t i) { return i % step == offset; };
+      std::size_t best = offset;
+      for (std::size_t i = 0; i < size; ++i)
+        best = keep(i) && logits[i] > logits[best] ? i : best;
+      CHECK(argmax(logits, mask_of(size, keep)) == static_cast<std::int32_t>(best));
+      CHECK(argmax(std::vector<float>(size, nan), mask_of(size, keep)) == static_cast<std::int32_t>(offset));
+    }
+  }
+}
+
+TEST_CASE("a mask: draws with every filter are those of logits that lack the other tokens") {
+  const std::size_t size = 1037;
+  const std::vector<float> logits = noise(size);
+  const auto keep = [](std::size_t i) { return i % 5 == 2 || (i >= 320 && i < 400); };
+  std::vector<float> lacking = logits;
+  for (std::size_t i = 0; i < size; ++i)
+    lacking[i] = keep(i) ? logits[i] : std::numeric_limits<float>::quiet_NaN();
+  const std::vector<std::uint32_t> some = mask_of(size, keep);
+  const std::vector<std::uint32_t> all = mask_of(size, [](std::size_t) { return true; });
+  SamplingOptions plain, greedy, top_k, top_p, min_p;
+  greedy.temperature = 0;
+  top_k.top_k = 9;
+  top_p.top_p = 0.4f;
+  min_p.min_p = 0.2f;
+  for (const SamplingOptions &options : {plain, greedy, top_k, top_p, min_p}) {
+    Sampler masked(options), lacked(options), whole(options), unmasked(options);
+    for (int i = 0; i < 500; ++i) {
+      const std::int32_t token = masked.draw(logits, some);
+      REQUIRE(keep(static_cast<std::size_t>(token)));
+      REQUIRE(token == lacked.draw(lacking));
+      REQUIRE(whole.draw(logits, all) == unmasked.draw(logits));
+    }
+  }
+}
+
+TEST_CASE("a mask: without any number the first token that is allowed") {
+  const std::vector<float> logits(100, std::numeric_limits<float>::quiet_NaN());
+  const std::vector<std::uint32_t> mask = mask_of(100, [](std::size_t i) { return i == 70; });
+  SamplingOptions filtered;
+  filtered.top_k = 5;
+  CHECK(Sampler(SamplingOptions()).draw(logits, mask) == 70);
+  CHECK(Sampler(filtered).draw(logits, mask) == 70);
+}

@@ -11,6 +11,7 @@ import type {
   ProfilePart,
   Reply,
   Result,
+  Stream,
   Weights,
 } from 'abyssal';
 
@@ -38,7 +39,10 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
     const seen: Event = event;
     if (seen.kind === 'end' && seen.finishReason === 'stop') break;
   }
-  const reply: Reply = await model.generate(tokens, { temperature: 0, stopTokens: [1] }).reply();
+  const reply: Reply = await model.generate(tokens, { temperature: 0, stopTokens: [1], regex: '[a-c]+' }).reply();
+  const masked: Stream = model.generate(text, { mask: new Uint8Array(info.vocabSize).fill(1), writeAhead: false });
+  await masked.setMask(null);
+  await masked.close();
   const sequence: Sequence = model.sequence();
   await sequence.eval(tokens, { routes: true, hidden: true, logits: 2 });
   const routes: Result<Int32Array> = sequence.output('route_index', 0);

@@ -35,8 +35,11 @@ def talk(model: abyssal.Model) -> str:
         if event.finish_reason is not None:
             tokens: int = event.usage.completion_tokens
             assert tokens == reply.usage.completion_tokens
-    stream: abyssal.Stream = model.generate("Hello", max_tokens=2, temperature=0.0, stream=True)
+    stream: abyssal.Stream = model.generate("Hello", max_tokens=2, temperature=0.0, stream=True, regex="[a-c]+")
+    stream.set_mask(np.ones(model.info.vocab_size, bool))
+    stream.set_mask([True] * model.info.vocab_size)
     stream.close()
+    assert model.chat(messages, max_tokens=4, json_schema={"type": "boolean"}, mask=None).usage
     return "".join(pieces)
 
 

@@ -160,3 +160,29 @@ TEST_CASE("how a reply is cut into tokens changes nothing") {
     CHECK(parse(tokens, prompt, true).reasoning.empty());
   }
 }
+
+TEST_CASE("content that is kept has its markers and line breaks, but for those beside the marker before it") {
+  ReplyParser parser("<think>", false);
+  Reply reply;
+  add(reply, parser.push("hm</think>\n"));
+  parser.keep_content();
+  for (const char *token : {"\n", "<think>", "x", "</think>", "\n"})
+    add(reply, parser.push(token));
+  CHECK(reply == Reply{"hm", "\n<think>x</think>\n"});
+}
+
+TEST_CASE("which token would begin the content is known before it is pushed") {
+  for (const char *written : {"hm", "hm\n", ""}) {
+    CAPTURE(written);
+    ReplyParser parser("<think>", false);
+    parser.push(written);
+    for (const char *token : {"x", "</think>", "</think>\n\n", "x</think>\n", "</thin"})
+      CHECK_FALSE(parser.begins_content(token));
+    for (const char *token : {"</think>4", "x</think>\n4", "</think>\n\n4", "</think> "})
+      CHECK(parser.begins_content(token));
+    parser.push("</think");
+    CHECK_FALSE(parser.begins_content(">\n"));
+    CHECK(parser.begins_content(">{"));
+    CHECK(parser.reasoning());
+  }
+}

@@ -84,6 +84,15 @@ bool read(JNIEnv *env, jfloatArray from, std::vector<float> &to) noexcept {
   });
 }
 
+bool read(JNIEnv *env, jbooleanArray from, std::vector<std::uint8_t> &to) noexcept {
+  if (from == nullptr)
+    return refuse_null(env, "an array is null");
+  return guarded(env, [&] {
+    to.resize(static_cast<std::size_t>(env->GetArrayLength(from)));
+    env->GetBooleanArrayRegion(from, 0, static_cast<jsize>(to.size()), to.data());
+  });
+}
+
 bool read(JNIEnv *env, jobject direct_buffer, buffer &to) noexcept {
   if (direct_buffer == nullptr)
     return refuse_null(env, "a buffer is null");

@@ -35,6 +35,7 @@ bool read(JNIEnv *env, jstring from, optional_text &to) noexcept;
 bool read(JNIEnv *env, jintArray from, std::vector<std::int32_t> &to) noexcept;
 bool read(JNIEnv *env, jlongArray from, std::vector<std::int64_t> &to) noexcept;
 bool read(JNIEnv *env, jfloatArray from, std::vector<float> &to) noexcept;
+bool read(JNIEnv *env, jbooleanArray from, std::vector<std::uint8_t> &to) noexcept;
 bool read(JNIEnv *env, jobject direct_buffer, buffer &to) noexcept;
 
 // Results. Null: a Java exception is pending. Bytes that are not UTF-8 become U+FFFD.

@@ -28,6 +28,8 @@
 %ignore abyssal::generation::generation(const sequence &, const std::vector<std::int32_t> &,
                                         const aby_generation_options & = default_generation_options());
 %ignore abyssal::generation::step;
+%ignore abyssal::generation::set_mask(const std::uint8_t *, std::size_t);
+%ignore abyssal::mask_words;
 %ignore abyssal::experts::experts(const device &, const aby_experts_desc &);
 %ignore abyssal::experts::run;
 %ignore abyssal::mla::mla(const device &, const aby_mla_desc &);
@@ -48,6 +50,7 @@ HANDLE(abyssal::mla, NativeMla)
 %rename(tokenizeFlags) abyssal::model::tokenize;
 %rename(detokenizeFlags) abyssal::model::detokenize;
 %rename(eosTokens) abyssal::model::eos_tokens;
+%rename(setMask) abyssal::generation::set_mask;
 
 %javamethodmodifiers abyssal::version "/**
    * Version of the library.
@@ -186,8 +189,13 @@ HANDLE(abyssal::mla, NativeMla)
 
 %extend abyssal::generation {
   generation(const abyssal::sequence &on, const std::vector<std::int32_t> &prompt,
-             const aby_generation_options &numbers, const std::vector<std::int32_t> &stop_tokens) {
+             const aby_generation_options &numbers, const std::vector<std::int32_t> &stop_tokens,
+             const std::vector<std::uint8_t> &mask, const abyssal::java::optional_text &constraint) {
     aby_generation_options options = numbers;
+    const std::vector<std::uint32_t> words = abyssal::mask_words(mask.data(), mask.size());
+    options.mask = words.empty() ? nullptr : words.data();
+    options.mask_count = mask.size();
+    options.constraint = constraint.c_str();
     options.stop_tokens = stop_tokens.data();
     options.stop_token_count = stop_tokens.size();
     return new abyssal::generation(on, prompt, options);

@@ -37,6 +37,7 @@
 %ignore *::progress;
 %ignore *::warning;
 %ignore *::stop_token_count;
+%ignore *::mask_count;
 %rename("$ignore", regexmatch$decl="^p\\.") "";
 
 %define RAW_STRUCT(CTYPE, SHORT, NAME)

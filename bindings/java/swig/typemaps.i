@@ -19,11 +19,11 @@ NATIVE_TYPE(std::uint32_t, jlong, long)
 %typemap(out) std::uint32_t, uint32_t %{ $result = static_cast<jlong>($1); %}
 NATIVE_TYPE(std::int32_t, jint, int)
 %apply std::int32_t { int32_t, aby_dtype, aby_output, aby_scoring, aby_topk_method, aby_status, aby_weights,
-                      aby_attention }
+                      aby_attention, aby_constraint }
 %typemap(in) std::int32_t, int32_t, aby_dtype, aby_output, aby_scoring, aby_topk_method, aby_status, aby_weights,
-             aby_attention %{ $1 = $input; %}
+             aby_attention, aby_constraint %{ $1 = $input; %}
 %typemap(out) std::int32_t, int32_t, aby_dtype, aby_output, aby_scoring, aby_topk_method, aby_status, aby_weights,
-              aby_attention %{ $result = $1; %}
+              aby_attention, aby_constraint %{ $result = $1; %}
 
 // Text.
 NATIVE_TYPE(std::string_view, jstring, String)
@@ -55,6 +55,7 @@ NATIVE_TYPE(std::vector<ELEMENT>, JNITYPE, JAVATYPE)
 NATIVE_ARRAY(std::int32_t, jintArray, int[], ints)
 NATIVE_ARRAY(std::int64_t, jlongArray, long[], longs)
 NATIVE_ARRAY(float, jfloatArray, float[], floats)
+NATIVE_ARRAY(std::uint8_t, jbooleanArray, boolean[], flags)
 %typemap(out) std::vector<std::int32_t> %{ $result = abyssal::java::write_ints(jenv, $1.data(), $1.size()); %}
 
 // Direct buffers, where they are.

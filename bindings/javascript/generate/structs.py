@@ -39,8 +39,9 @@ ENUMS = {  # typedef: prefix of its constants
     "aby_topk_method": "ABY_TOPK_",
     "aby_weights": "ABY_WEIGHTS_",
     "aby_attention": "ABY_ATTENTION_",
+    "aby_constraint": "ABY_CONSTRAINT_",
 }
-INTERNAL = {"struct_size", "reserved", "stop_token_count"}
+INTERNAL = {"struct_size", "reserved", "stop_token_count", "mask_count"}
 UNSEEN = {"aby_tensor", "aby_array", "aby_event"}  # these cross by hand
 
 

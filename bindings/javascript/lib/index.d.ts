@@ -119,8 +119,28 @@ export interface RenderOptions {
   addGenerationPrompt?: boolean;
 }
 
+/** A flag for each id of the vocabulary, vocabSize of them: whether it may be drawn. */
+export type Mask = Uint8Array | readonly boolean[];
+
 /** What is not given is the checkpoint's own: its sampling, no limit. */
-export interface GenerateOptions extends fields.GenerationOptions {
+export interface GenerateOptions extends Omit<fields.GenerationOptions, 'constraintKind' | 'constraint'> {
+  /**
+   * The content is a JSON value of this schema, given as an object or as JSON text. Of jsonSchema, regex and grammar one
+   * may be given. The reply ends when nothing can follow, with finishReason "stop" unless maxTokens comes first. Reasoning
+   * that the prompt opened is free of it, in chat() and with plain: false.
+   */
+  jsonSchema?: object | boolean | string;
+  /** The content as a whole matches this expression, in the syntax of Rust's crate regex, without anchors. */
+  regex?: string;
+  /** The content is a text of this Lark grammar. */
+  grammar?: string;
+  /** Which tokens may be drawn, as in {@link Stream.setMask}, for the first one and those after it. */
+  mask?: Mask;
+  /**
+   * Default true: the reply is written some events ahead of its reader, so that a token does not wait for the event
+   * loop. false: each step begins when it is asked for, so that a mask set between two events holds for the very next one.
+   */
+  writeAhead?: boolean;
   /** Further tokens that end the reply. */
   stopTokens?: Tokens;
   /** Ends the stream: its next() is rejected, and the sequence holds what was read. */
@@ -286,6 +306,14 @@ export class Stream implements AsyncIterableIterator<Event> {
   [Symbol.asyncIterator](): this;
   next(): Promise<IteratorResult<Event, undefined>>;
   return(value?: undefined): Promise<IteratorResult<Event, undefined>>;
+  /**
+   * Allows some tokens only, from the next one drawn until the mask is set again; null lifts it. It holds for
+   * end-of-sequence tokens too, and comes before topK, topP and minP. Resolves when it is set: events that were
+   * written ahead still come before it, none with writeAhead: false. Before the first next() it is what the reply
+   * begins with. Rejected with ABY_ERROR_INVALID_ARGUMENT for another length or a mask that allows nothing; the mask
+   * before stays.
+   */
+  setMask(mask: Mask | null): Promise<void>;
   /** Ends the reply soon, with finishReason "cancelled". Tokens that were drawn already still come. */
   cancel(): void;
   /** As leaving the loop. */

@@ -1,8 +1,9 @@
 'use strict';
 
 const { native } = require('./native.cjs');
-const { aborted, checkSignal, invalid } = require('./errors.cjs');
+const { AbyssalError, aborted, checkSignal, invalid } = require('./errors.cjs');
 const { checkNames, tokenIds, without } = require('./arrays.cjs');
+const { CONSTRAINTS, constraintOf, maskFlags } = require('./constraint.cjs');
 
 const KINDS = ['prompt', 'token', 'end'];
 const TEXT_KINDS = ['content', 'reasoning'];
@@ -37,7 +38,7 @@ function replyOptions(options) {
   for (const name of SAMPLING) if (options[name] !== undefined) chosen[name] = options[name];
   if (chosen.maxTokens === 0) throw invalid('maxTokens is 0; expected at least 1, or undefined for no limit');
   if (chosen.temperature < 0) throw invalid(`temperature is ${chosen.temperature}; expected 0 (greedy) or more`);
-  return chosen;
+  return { ...chosen, ...constraintOf(options) };
 }
 
 const hidden = Symbol('made here');
@@ -48,6 +49,7 @@ class Stream {
   #signal;
   #abort = () => void this.#stop().catch(() => {});
   #native = null;
+  #mask; // until the reply begins
   #owned = null;
   #texts = [];
   #numbers = null;
@@ -64,6 +66,7 @@ class Stream {
     this.#prepare = prepare;
     this.#options = options;
     this.#signal = options.signal ?? null;
+    this.#mask = maskFlags(options.mask);
   }
 
   async #start() {
@@ -80,7 +83,8 @@ class Stream {
     this.#owned = owned ?? null;
     const stopTokens = tokenIds(this.#options.stopTokens ?? []);
     const made = new native.Generation();
-    made.create(sequence, tokens, { ...replyOptions(this.#options), plain }, stopTokens);
+    const writeAhead = this.#options.writeAhead ?? true;
+    made.create(sequence, tokens, { ...replyOptions(this.#options), plain }, stopTokens, this.#mask, writeAhead);
     if (this.#cancelled) made.cancel();
     this.#native = made;
   }
@@ -158,6 +162,13 @@ class Stream {
     return { value, done: true };
   }
 
+  async setMask(mask) {
+    const flags = maskFlags(mask);
+    if (this.#state === 'ended') throw new AbyssalError('the reply is closed', 'ABY_ERROR_STATE', -14);
+    if (this.#native === null) this.#mask = flags;
+    else await this.#native.set_mask(flags);
+  }
+
   cancel() {
     this.#cancelled = true;
     this.#native?.cancel();
@@ -185,8 +196,9 @@ class Stream {
 
 // Names that are no options of a reply belong to the caller: known lists them.
 function makeStream(options, prepare, known = []) {
-  const rest = without(options, 'signal', 'stopTokens', ...known);
-  checkNames(rest, [...SAMPLING, 'stopTokens', 'signal', ...known]);
+  const own = ['stopTokens', 'mask', 'writeAhead', 'signal'];
+  const rest = without(options, ...own, ...known);
+  checkNames(rest, [...SAMPLING, ...CONSTRAINTS, ...own, ...known]);
   replyOptions(rest);
   return new Stream(hidden, options, prepare);
 }

@@ -21,6 +21,8 @@ struct Event {
 };
 using Events = std::deque<Event>;
 
+const std::uint8_t *flags_of(const std::string &mask) { return reinterpret_cast<const std::uint8_t *>(mask.data()); }
+
 Napi::Value to_js(Napi::Env env, const Events &events) {
   const Napi::Array texts = Napi::Array::New(env, events.size());
   Napi::Float64Array numbers = Napi::Float64Array::New(env, events.size() * kEventNumbers);
@@ -45,9 +47,9 @@ Napi::Value to_js(Napi::Env env, const Events &events) {
 
 class Writer : public Cancellable, public std::enable_shared_from_this<Writer> {
 public:
-  Writer(Bridge &bridge, std::shared_ptr<SequenceState> on, generation made)
+  Writer(Bridge &bridge, std::shared_ptr<SequenceState> on, generation made, bool write_ahead)
       : bridge_(bridge), sequence_(std::move(on)), use_(sequence_->use()), begin_(sequence_->object.length()),
-        object_(std::move(made)) {}
+        object_(std::move(made)), write_ahead_(write_ahead) {}
 
   void cancel() noexcept override {
     try {
@@ -80,6 +82,9 @@ public:
     return promise;
   }
 
+  // On the lane.
+  void set_mask(const std::string &mask) { object_.set_mask(flags_of(mask), mask.size()); }
+
   // No step begins after this.
   void stop() noexcept {
     const std::lock_guard lock(mutex_);
@@ -105,7 +110,7 @@ private:
 
   // Under the lock.
   void write_on() {
-    if (writing_ || at_end() || ready_.size() >= kAhead)
+    if (writing_ || at_end() || ready_.size() >= (write_ahead_ ? kAhead : waiting_ ? 1 : 0))
       return;
     writing_ = lane()->submit([self = shared_from_this()] { self->step(); });
   }
@@ -147,10 +152,10 @@ private:
     write_on();
   }
 
-  // Under the lock: whether the reader is to have what there is at once. If not, the next step, which follows right
-  // away, asks again: nothing is kept back while another job has the lane.
+  // Under the lock: whether the reader is to have what there is at once. If not, which is only where it writes ahead,
+  // the next step, which follows right away, asks again: nothing is kept back while another job has the lane.
   bool is_due() const {
-    return at_end() || ready_.size() >= kAhead / 2 || lane()->has_waiting_jobs() ||
+    return at_end() || !write_ahead_ || ready_.size() >= kAhead / 2 || lane()->has_waiting_jobs() ||
            std::chrono::steady_clock::now() - last_wake_ >= kBetweenWakes;
   }
 
@@ -186,6 +191,7 @@ private:
   std::shared_ptr<void> use_; // until finish
   const std::uint64_t begin_;
   generation object_;
+  const bool write_ahead_;
 
   std::mutex mutex_; // of what follows
   Events ready_;
@@ -211,12 +217,16 @@ Generation::~Generation() {
 }
 
 void Generation::create(Napi::Env env, const Sequence &sequence, std::vector<std::int32_t> prompt,
-                        GenerationOptions options, std::vector<std::int32_t> stop_tokens) {
+                        GenerationOptions options, std::vector<std::int32_t> stop_tokens, const std::string &mask,
+                        bool write_ahead) {
   const auto &on = sequence.state();
   on->check_free();
   options->raw.stop_tokens = stop_tokens.data();
   options->raw.stop_token_count = stop_tokens.size();
-  writer_ = std::make_shared<Writer>(Bridge::of(env), on, generation(on->object, prompt, options->raw));
+  const std::vector<std::uint32_t> words = mask_words(flags_of(mask), mask.size());
+  options->raw.mask = words.empty() ? nullptr : words.data();
+  options->raw.mask_count = mask.size();
+  writer_ = std::make_shared<Writer>(Bridge::of(env), on, generation(on->object, prompt, options->raw), write_ahead);
   Bridge::of(env).watch(writer_);
 }
 
@@ -230,6 +240,10 @@ Napi::Value Generation::take(Napi::Env env) { return writer_->take(env); }
 void Generation::cancel() {
   if (writer_)
     writer_->cancel();
+}
+
+Task Generation::set_mask(std::string mask) {
+  return make_task(writer_->lane(), [writer = writer_, mask = std::move(mask)] { writer->set_mask(mask); });
 }
 
 Task Generation::stop(std::uint64_t prompt_done, std::uint64_t completion_tokens) {

@@ -19,9 +19,12 @@ public:
   Generation() = default;
   ~Generation();
 
-  // The sequence is in use until the reply has ended or was stopped.
+  // The sequence is in use until the reply has ended or was stopped. mask: a byte for each id, or none. write_ahead:
+  // steps begin before their reader asks for them.
   void create(Napi::Env env, const Sequence &sequence, std::vector<std::int32_t> prompt, GenerationOptions options,
-              std::vector<std::int32_t> stop_tokens);
+              std::vector<std::int32_t> stop_tokens, const std::string &mask, bool write_ahead);
+  // Between two steps: the promise of undefined.
+  Task set_mask(std::string mask);
   // The events that are there, as {texts, numbers}: the texts, and kEventNumbers numbers of each event. null: none.
   Napi::Value poll(Napi::Env env);
   // The promise of at least one event. One at a time.

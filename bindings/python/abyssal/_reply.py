@@ -10,6 +10,7 @@ from typing import Any, AsyncIterator, Callable, Generator, Iterator, List, Name
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
 from ._check import no_pickle, unsigned
+from ._constraint import Mask, Schema, as_constraint, as_mask
 from ._errors import Busy, InvalidArgument, StateError
 from ._worker import Worker
 
@@ -177,6 +178,18 @@ class Stream:
             raise StopAsyncIteration
         return event
 
+    def set_mask(self, mask: Optional[Mask]) -> None:
+        """Allows some tokens only, from the next one drawn until the mask is set again; None lifts it.
+
+        mask: a bool for each id, [vocab_size]: whether it may be drawn. It holds for end-of-sequence tokens too, and
+        comes before top_k, top_p and min_p. Between two events, from the thread or task that iterates; before the first
+        it begins the reply.
+        Raises InvalidArgument (another length, or no id is allowed; the mask before stays), Busy.
+        """
+        if self._ended:
+            raise StateError("the reply is closed")
+        self._begun().set_mask(as_mask(mask))
+
     def cancel(self) -> None:
         """Ends the reply at the next step, with finish_reason "cancelled"; interrupts a running one. Any thread."""
         self._cancelled = True
@@ -264,12 +277,17 @@ def generation_options(
     stop_tokens: Tokens,
     plain: bool,
     chunk: int,
+    json_schema: Optional[Schema],
+    regex: Optional[str],
+    grammar: Optional[str],
+    mask: Optional[Mask],
 ) -> _abyssal.GenerationOptions:
     """The options of a reply; None stands for the checkpoint's own sampling, or for no limit."""
     if max_tokens is not None and max_tokens == 0:
         raise InvalidArgument("max_tokens is 0; expected at least 1, or None for no limit")
     if temperature is not None and temperature < 0:
         raise InvalidArgument(f"temperature is {temperature}; expected 0 (greedy) or more")
+    constraint_kind, constraint = as_constraint(json_schema, regex, grammar)
     return _abyssal.GenerationOptions(
         max_tokens=unsigned(max_tokens or 0, 64, "max_tokens"),
         temperature=-1.0 if temperature is None else float(temperature),
@@ -281,6 +299,9 @@ def generation_options(
         stop_tokens=as_tokens(stop_tokens),
         plain=bool(plain),
         chunk=unsigned(chunk, 32, "chunk"),
+        constraint_kind=constraint_kind,
+        constraint=constraint,
+        mask=as_mask(mask),
     )
 
 

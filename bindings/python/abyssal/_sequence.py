@@ -10,6 +10,7 @@ from typing import Sequence as Many
 from . import _abyssal
 from ._arrays import Tokens, as_tokens, copy_tokens
 from ._check import no_pickle, unsigned
+from ._constraint import Mask, Schema
 from ._errors import InvalidArgument, StateError
 from ._reply import Stream, generation_options
 from ._signature import arguments_of
@@ -203,6 +204,10 @@ class Sequence:
         stop_tokens: Tokens = (),
         plain: bool = True,
         chunk: int = 0,
+        json_schema: Optional[Schema] = None,
+        regex: Optional[str] = None,
+        grammar: Optional[str] = None,
+        mask: Optional[Mask] = None,
     ) -> Stream:
         """Appends prompt tokens and writes a reply onto this sequence; the options are those of Model.generate.
 
@@ -222,6 +227,10 @@ class Sequence:
             stop_tokens=stop_tokens,
             plain=plain,
             chunk=chunk,
+            json_schema=json_schema,
+            regex=regex,
+            grammar=grammar,
+            mask=mask,
         )
         stream = Stream(lambda: _abyssal.Generation(self._raw, as_tokens(tokens), options), self._worker)
         stream._begun()  # takes its copy of the tokens

@@ -7,6 +7,7 @@ from typing import Any, Literal, Mapping, Optional, Union, overload
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
 from ._check import utf8
+from ._constraint import Mask, Schema
 from ._reply import Reply, Stream, generation_options, shared_prefix
 from ._sequence import Sequence
 from ._text import ADD_BOS, Messages, chat_text
@@ -40,6 +41,10 @@ class Writer:
         stop_tokens: Tokens = ...,
         plain: bool = ...,
         chunk: int = ...,
+        json_schema: Optional[Schema] = ...,
+        regex: Optional[str] = ...,
+        grammar: Optional[str] = ...,
+        mask: Optional[Mask] = ...,
         stream: Literal[False] = ...,
     ) -> Reply: ...
 
@@ -58,6 +63,10 @@ class Writer:
         stop_tokens: Tokens = ...,
         plain: bool = ...,
         chunk: int = ...,
+        json_schema: Optional[Schema] = ...,
+        regex: Optional[str] = ...,
+        grammar: Optional[str] = ...,
+        mask: Optional[Mask] = ...,
         stream: Literal[True],
     ) -> Stream: ...
 
@@ -75,6 +84,10 @@ class Writer:
         stop_tokens: Tokens = (),
         plain: bool = True,
         chunk: int = 0,
+        json_schema: Optional[Schema] = None,
+        regex: Optional[str] = None,
+        grammar: Optional[str] = None,
+        mask: Optional[Mask] = None,
         stream: bool = False,
     ) -> Union[Reply, Stream]:
         """Continues a prompt.
@@ -89,11 +102,17 @@ class Writer:
         ignore_eos: end-of-sequence tokens do not end the reply.
         stop_tokens: further tokens that end the reply.
         plain: False tells the reasoning between <think> and </think> from the content.
-        chunk: prompt tokens of one step; 0: 512.
+        chunk: prompt tokens of one step; 0: as Sequence.eval has it.
+        json_schema, regex, grammar: one of them binds the content, so that it is a JSON value of a schema (a dict, or
+            JSON text), matches an expression (Rust's syntax, the whole content) or is a text of a Lark grammar. The
+            reply ends when it is complete, with finish_reason "stop" unless max_tokens comes first. Reasoning that the
+            prompt opens is free of it where plain is False.
+        mask: which tokens may be drawn, a bool for each id, [vocab_size]. None: all. See Stream.set_mask.
         stream: return a Stream of events, for `for` or `async for`, instead of the finished Reply. A text is tokenized
             with the Stream's first step. Ctrl-C interrupts both.
 
-        Raises InvalidArgument, ContextFull, EncodingError, StateError (text without a tokenizer).
+        Raises InvalidArgument (such as a schema that does not compile, with the reason), ContextFull, EncodingError,
+        StateError (text or a constraint without a tokenizer, or no token passes both constraint and mask).
         """
         options = generation_options(
             max_tokens=max_tokens,
@@ -106,6 +125,10 @@ class Writer:
             stop_tokens=stop_tokens,
             plain=plain,
             chunk=chunk,
+            json_schema=json_schema,
+            regex=regex,
+            grammar=grammar,
+            mask=mask,
         )
         raw, sequence = self._raw.share(), self.sequence()  # a stream goes on when the model is closed
 
@@ -136,6 +159,10 @@ class Writer:
         ignore_eos: bool = ...,
         stop_tokens: Tokens = ...,
         chunk: int = ...,
+        json_schema: Optional[Schema] = ...,
+        regex: Optional[str] = ...,
+        grammar: Optional[str] = ...,
+        mask: Optional[Mask] = ...,
         stream: Literal[False] = ...,
     ) -> Reply: ...
 
@@ -157,6 +184,10 @@ class Writer:
         ignore_eos: bool = ...,
         stop_tokens: Tokens = ...,
         chunk: int = ...,
+        json_schema: Optional[Schema] = ...,
+        regex: Optional[str] = ...,
+        grammar: Optional[str] = ...,
+        mask: Optional[Mask] = ...,
         stream: Literal[True],
     ) -> Stream: ...
 
@@ -177,6 +208,10 @@ class Writer:
         ignore_eos: bool = False,
         stop_tokens: Tokens = (),
         chunk: int = 0,
+        json_schema: Optional[Schema] = None,
+        regex: Optional[str] = None,
+        grammar: Optional[str] = None,
+        mask: Optional[Mask] = None,
         stream: bool = False,
     ) -> Union[Reply, Stream]:
         """Answers messages, such as [{"role": "user", "content": "Hi"}], with the checkpoint's chat template.
@@ -184,7 +219,7 @@ class Writer:
         tools, chat_template, variables: as in render_chat.
         sequence: a sequence of this model to write onto; the tokens that it shares with the prompt from the start
             are not computed again, the others are forgotten. Keep one for a conversation. None: a new one.
-        Sampling, max_tokens, chunk and stream: as in generate. The Reply has reasoning and content apart; events say
+        Sampling, max_tokens, chunk, constraints, mask and stream: as in generate. The Reply has reasoning and content apart; events say
         in text_kind what their text is.
         Raises TemplateError, StateError (no tokenizer or no chat template), ContextFull, InvalidArgument.
         """
@@ -200,6 +235,10 @@ class Writer:
             stop_tokens=stop_tokens,
             plain=False,
             chunk=chunk,
+            json_schema=json_schema,
+            regex=regex,
+            grammar=grammar,
+            mask=mask,
         )
         raw, target = self._raw.share(), self.sequence() if sequence is None else sequence
 

@@ -4,13 +4,16 @@
 #include "interrupt.h"
 
 #include <pybind11/gil_safe_call_once.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace py = pybind11;
@@ -26,6 +29,8 @@ constexpr double kShortStep = 0.02; // seconds
 struct GenerationOptions {
   aby_generation_options raw = default_generation_options();
   std::vector<std::int32_t> stop_tokens;
+  std::string constraint;
+  std::vector<std::uint32_t> mask;
 };
 
 struct GenerationState {
@@ -42,9 +47,20 @@ public:
   explicit GenerationHandle(std::shared_ptr<GenerationState> state) : Handle(std::move(state), "reply") {}
 };
 
+// A flag for each id, in whatever has the buffer protocol.
+std::vector<std::uint8_t> to_flags(const py::buffer &mask) {
+  const py::buffer_info info = mask.request();
+  if (info.ndim != 1 || info.itemsize != 1 || (info.size > 1 && info.strides.at(0) != 1))
+    throw py::type_error("a mask is not one dimension of bytes without gaps");
+  const auto *data = static_cast<const std::uint8_t *>(info.ptr);
+  return std::vector<std::uint8_t>(data, data + info.size);
+}
+
 std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float temperature, float top_p,
                                                 std::uint32_t top_k, float min_p, std::uint64_t seed, bool ignore_eos,
-                                                const py::buffer &stop_tokens, bool plain, std::uint32_t chunk) {
+                                                const py::buffer &stop_tokens, bool plain, std::uint32_t chunk,
+                                                aby_constraint constraint_kind,
+                                                const std::optional<std::string> &constraint, const py::buffer &mask) {
   auto options = std::make_unique<GenerationOptions>();
   options->stop_tokens = to_vector(stop_tokens);
   aby_generation_options &raw = options->raw;
@@ -59,6 +75,16 @@ std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float 
   raw.stop_token_count = options->stop_tokens.size();
   raw.plain = plain ? 1 : 0;
   raw.chunk = chunk;
+  raw.constraint_kind = constraint_kind;
+  if (constraint) {
+    options->constraint = *constraint;
+    raw.constraint = options->constraint.c_str();
+  }
+  if (const std::vector<std::uint8_t> flags = to_flags(mask); !flags.empty()) {
+    options->mask = mask_words(flags.data(), flags.size());
+    raw.mask = options->mask.data();
+    raw.mask_count = flags.size();
+  }
   return options;
 }
 
@@ -154,6 +180,13 @@ py::object step(const GenerationHandle &handle) {
   return EventMaker::get().make(event);
 }
 
+void set_mask(const GenerationHandle &handle, const py::buffer &mask) {
+  const auto state = handle.get();
+  const std::vector<std::uint8_t> flags = to_flags(mask);
+  const py::gil_scoped_release no_gil;
+  state->object.set_mask(flags);
+}
+
 // May come from any thread, also after close.
 void cancel(const GenerationHandle &handle) {
   if (const auto state = handle.get_if_alive())
@@ -166,10 +199,11 @@ void bind_generation(py::module_ &module) {
   py::class_<GenerationOptions>(module, "GenerationOptions", "Options of a reply.")
       .def(py::init(&make_options), py::kw_only(), py::arg("max_tokens"), py::arg("temperature"), py::arg("top_p"),
            py::arg("top_k"), py::arg("min_p"), py::arg("seed"), py::arg("ignore_eos"), py::arg("stop_tokens"),
-           py::arg("plain"), py::arg("chunk"));
+           py::arg("plain"), py::arg("chunk"), py::arg("constraint_kind"), py::arg("constraint"), py::arg("mask"));
   py::class_<GenerationHandle> type(module, "Generation", "A reply being written.");
   type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"));
   type.def("step", &step, "Does one step: its event.");
+  type.def("set_mask", &set_mask, py::arg("mask"), "Allows the ids whose flag is not 0; no flags: all.");
   type.def("cancel", &cancel, "Ends the reply at the next step.");
   bind_close(type);
 }

@@ -1,8 +1,6 @@
 //! Chat templates rendered as transformers renders them: minijinja, with Python's meaning where Jinja2 has it.
 
 use std::collections::BTreeMap;
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::thread;
 
 use minijinja::machinery::{make_string_output, parse, CodeGenerator, Instruction, Instructions, Vm, WhitespaceConfig};
 use minijinja::syntax::SyntaxConfig;
@@ -10,13 +8,11 @@ use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value};
 use serde_json::Value as Json;
 
 use crate::failure::Failure;
-use crate::ffi::panic_text;
+use crate::own_thread::on_own_thread;
 use crate::{python_filters, python_methods, template_source};
 
 /// Instructions that one rendering may run; a long conversation needs some hundreds per message.
 const FUEL: u64 = 20_000_000;
-/// A rendering has its own thread, so that what the host's stack leaves does not matter.
-const STACK_BYTES: usize = 64 << 20;
 const MAX_SOURCE: usize = 4 << 20;
 const NAME: &str = "chat template";
 /// Names that messages give their reasoning; transformers fills the first and the second from whichever there is.
@@ -62,7 +58,7 @@ impl ChatTemplate {
         let mut template = ChatTemplate { code: None, source, environment: Some(environment()), globals };
         // SAFETY: the source lives until drop, which drops the code before it.
         let text: &'static str = unsafe { &*source };
-        let compiled = on_own_thread(|| compile(text).map_err(|e| Failure::invalid(error_text(&e))))?;
+        let compiled = on_own_thread("template", || compile(text).map_err(|e| Failure::invalid(error_text(&e))))?;
         template.code = Some(compiled);
         Ok(template)
     }
@@ -87,7 +83,7 @@ impl ChatTemplate {
         context.push(("messages".to_owned(), messages_value(input.messages)?));
         context.push(("tools".to_owned(), tools_value(input.tools)?));
         context.push(("add_generation_prompt".to_owned(), Value::from(input.add_generation_prompt)));
-        on_own_thread(|| self.run(Value::from_iter(context)))
+        on_own_thread("template", || self.run(Value::from_iter(context)))
     }
 
     fn run(&self, context: Value) -> Result<String, Failure> {
@@ -146,19 +142,6 @@ fn use_python_operators(code: &mut Code) {
         // The last argument says that the filter is looked up each time.
         *instruction = Instruction::ApplyFilter(name, Some(2), u8::MAX);
     }
-}
-
-/// Runs body on a thread with a stack large enough for the deepest template that minijinja admits.
-fn on_own_thread<T: Send>(body: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
-    thread::scope(|scope| {
-        let caught = || {
-            catch_unwind(AssertUnwindSafe(body))
-                .unwrap_or_else(|payload| Err(Failure::internal(panic_text(payload.as_ref()))))
-        };
-        let spawned = thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, caught);
-        let handle = spawned.map_err(|e| Failure::internal(format!("cannot start a thread for the template: {e}")))?;
-        handle.join().unwrap_or_else(|payload| Err(Failure::internal(panic_text(payload.as_ref()))))
-    })
 }
 
 fn error_text(error: &Error) -> String {

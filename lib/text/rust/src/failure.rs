@@ -5,6 +5,7 @@ pub enum FailureKind {
     Invalid,
     Unsupported,
     Internal,
+    Cancelled,
 }
 
 #[derive(Debug)]
@@ -24,5 +25,9 @@ impl Failure {
 
     pub fn internal(text: impl Into<String>) -> Failure {
         Failure { kind: FailureKind::Internal, text: text.into() }
+    }
+
+    pub fn cancelled(text: impl Into<String>) -> Failure {
+        Failure { kind: FailureKind::Cancelled, text: text.into() }
     }
 }

@@ -43,7 +43,7 @@ pub fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 /// Runs `body`; a failure or a panic becomes a status and a text. The default panic hook would print, so it is replaced
 /// once; this crate's standard library is its own, so no other Rust code in the process is affected.
-fn guarded(error: *mut Text, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
+pub fn guarded(error: *mut Text, body: impl FnOnce() -> Result<(), Failure>) -> i32 {
     static SILENCE: Once = Once::new();
     SILENCE.call_once(|| set_hook(Box::new(|_| {})));
     let result = catch_unwind(AssertUnwindSafe(body))
@@ -55,6 +55,7 @@ fn guarded(error: *mut Text, body: impl FnOnce() -> Result<(), Failure>) -> i32 
         FailureKind::Invalid => 1,
         FailureKind::Unsupported => 2,
         FailureKind::Internal => 3,
+        FailureKind::Cancelled => 4,
     }
 }
 
@@ -64,8 +65,8 @@ fn text_out(text: String) -> Text {
     Text { data: Box::into_raw(boxed).cast(), size }
 }
 
-/// SAFETY: data points to size bytes that live for the call, or size is 0.
-unsafe fn bytes_in<'a>(data: *const u8, size: usize) -> &'a [u8] {
+/// SAFETY: data points to size items that live for the call, or size is 0.
+pub unsafe fn items_in<'a, T>(data: *const T, size: usize) -> &'a [T] {
     if size == 0 {
         &[]
     } else {
@@ -73,10 +74,17 @@ unsafe fn bytes_in<'a>(data: *const u8, size: usize) -> &'a [u8] {
     }
 }
 
-/// SAFETY: as `bytes_in`.
-unsafe fn text_in<'a>(what: &str, data: *const u8, size: usize) -> Result<&'a str, Failure> {
-    std::str::from_utf8(bytes_in(data, size))
+/// SAFETY: as `items_in`.
+pub unsafe fn text_in<'a>(what: &str, data: *const u8, size: usize) -> Result<&'a str, Failure> {
+    std::str::from_utf8(items_in(data, size))
         .map_err(|e| Failure::invalid(format!("{what}: invalid UTF-8 at byte {}", e.valid_up_to())))
+}
+
+/// SAFETY: handle is null, or came from Box::into_raw and is not used again.
+pub unsafe fn free<T>(handle: *mut T) {
+    if !handle.is_null() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(handle))));
+    }
 }
 
 #[no_mangle]
@@ -101,7 +109,7 @@ pub unsafe extern "C" fn abytext_tokenizer_create(
     error: *mut Text,
 ) -> i32 {
     guarded(error, || {
-        let tokenizer = TextTokenizer::new(bytes_in(json, size))?;
+        let tokenizer = TextTokenizer::new(items_in(json, size))?;
         out.write(Box::into_raw(Box::new(tokenizer)));
         Ok(())
     })
@@ -109,9 +117,7 @@ pub unsafe extern "C" fn abytext_tokenizer_create(
 
 #[no_mangle]
 pub unsafe extern "C" fn abytext_tokenizer_destroy(tokenizer: *mut TextTokenizer) {
-    if !tokenizer.is_null() {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(tokenizer))));
-    }
+    free(tokenizer);
 }
 
 #[no_mangle]
@@ -152,7 +158,7 @@ pub unsafe extern "C" fn abytext_tokenizer_token_id(
     size: usize,
 ) -> i64 {
     catch_unwind(AssertUnwindSafe(|| {
-        let content = std::str::from_utf8(bytes_in(content, size)).ok()?;
+        let content = std::str::from_utf8(items_in(content, size)).ok()?;
         (*tokenizer).token_id(content)
     }))
     .ok()
@@ -180,9 +186,7 @@ pub unsafe extern "C" fn abytext_template_create(
 
 #[no_mangle]
 pub unsafe extern "C" fn abytext_template_destroy(compiled: *mut ChatTemplate) {
-    if !compiled.is_null() {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(compiled))));
-    }
+    free(compiled);
 }
 
 #[no_mangle]

@@ -42,4 +42,15 @@ final class Check {
       throw invalid(name + " has " + length + " elements; expected " + expected + ": " + shape);
     }
   }
+
+  /** A copy of a mask, which holds a flag at least; for null one without any. */
+  static boolean[] mask(boolean[] value) {
+    if (value == null) {
+      return new boolean[0];
+    }
+    if (value.length == 0) {
+      throw invalid("mask is empty; expected a flag for each id, or null");
+    }
+    return value.clone();
+  }
 }

@@ -10,6 +10,9 @@ public final class GenerationOptions {
   long seed;
   boolean ignoreEos;
   int[] stopTokens = new int[0];
+  boolean[] mask = new boolean[0];
+  int constraintKind;
+  String constraint;
   Boolean plain;
   long chunk;
   CancellationToken cancellation;
@@ -106,6 +109,58 @@ public final class GenerationOptions {
   }
 
   /**
+   * Which tokens may be drawn, for the first one and those after it; see {@link ReplyStream#setMask}.
+   *
+   * @param allowed a flag for each id of the vocabulary, or null for all
+   * @return this
+   */
+  public GenerationOptions mask(boolean[] allowed) {
+    mask = Check.mask(allowed);
+    return this;
+  }
+
+  /**
+   * Binds the content: it is a JSON value of this schema. In the place of regex and grammar. The reply ends when nothing
+   * can follow, with the reason STOP unless maxTokens comes first; reasoning that the prompt opened is free of it.
+   *
+   * @param schema a JSON schema, or null for no constraint
+   * @return this
+   */
+  public GenerationOptions jsonSchema(String schema) {
+    return constraint(1, schema, "jsonSchema");
+  }
+
+  /**
+   * Binds the content: as a whole it matches this expression, in the syntax of Rust's crate regex without anchors. In the
+   * place of jsonSchema and grammar.
+   *
+   * @param expression a regular expression, or null for no constraint
+   * @return this
+   */
+  public GenerationOptions regex(String expression) {
+    return constraint(2, expression, "regex");
+  }
+
+  /**
+   * Binds the content: it is a text of this Lark grammar. In the place of jsonSchema and regex.
+   *
+   * @param lark a grammar, or null for no constraint
+   * @return this
+   */
+  public GenerationOptions grammar(String lark) {
+    return constraint(3, lark, "grammar");
+  }
+
+  private GenerationOptions constraint(int kind, String text, String name) {
+    if (text != null && text.indexOf('\0') >= 0) {
+      throw Check.invalid(name + " holds a NUL character at position " + text.indexOf('\0'));
+    }
+    constraintKind = text == null ? 0 : kind;
+    constraint = text;
+    return this;
+  }
+
+  /**
    * Do not tell reasoning from content: all text is content, markers included.
    *
    * @param value true or false; null: true for generate, false for chat
@@ -149,6 +204,7 @@ public final class GenerationOptions {
     raw.setIgnoreEos(ignoreEos ? 1 : 0);
     raw.setPlain(plain != null ? plain ? 1 : 0 : plainByDefault ? 1 : 0);
     raw.setChunk(chunk);
+    raw.setConstraintKind(constraintKind);
     return raw;
   }
 }

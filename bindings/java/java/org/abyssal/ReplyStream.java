@@ -34,7 +34,7 @@ public final class ReplyStream implements Iterator<Event>, Iterable<Event>, Auto
       Sequence on, int[] prompt, GenerationOptions options, boolean plainByDefault, boolean owned) {
     on.use.enter();
     try (RawGenerationOptions raw = options.raw(plainByDefault)) {
-      Generation generation = new Generation(on, prompt, raw, options.stopTokens);
+      Generation generation = new Generation(on, prompt, raw, options);
       return new ReplyStream(generation, on, owned, options.cancellation);
     } catch (RuntimeException | Error failed) {
       if (owned) {
@@ -103,6 +103,18 @@ public final class ReplyStream implements Iterator<Event>, Iterable<Event>, Auto
   public Stream<Event> stream() {
     int traits = Spliterator.ORDERED | Spliterator.NONNULL;
     return StreamSupport.stream(Spliterators.spliteratorUnknownSize(this, traits), false).onClose(this::close);
+  }
+
+  /**
+   * Allows some tokens only, from the next one drawn until the mask is set again. It holds for end-of-sequence tokens too,
+   * and comes before topK, topP and minP. From the thread that iterates.
+   *
+   * @param allowed a flag for each id of the vocabulary: whether it may be drawn; null lifts the mask
+   * @throws AbyssalException INVALID_ARGUMENT: another length, or no id is allowed; the mask before stays. BUSY while a
+   *     step runs. STATE after the end
+   */
+  public void setMask(boolean[] allowed) {
+    generation.setMask(Check.mask(allowed));
   }
 
   /** Ends the reply at the next step, with the reason CANCELLED; interrupts a running step. Any thread. */

@@ -1,0 +1,320 @@
+// Constrained replies: they match, unconstrained ones of the same model do not; with reasoning, with masks, and
+// refused.
+#include "support/api.h"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <regex>
+
+namespace {
+
+using namespace test;
+using Ids = std::vector<std::int32_t>;
+using Json = nlohmann::json;
+
+constexpr const char *kSchema = R"({"type": "object", "properties": {
+  "name": {"type": "string", "pattern": "^[a-z]{1,8}$"}, "n": {"type": "integer", "minimum": 10, "maximum": 99},
+  "done": {"type": "boolean"}}, "required": ["name", "n", "done"], "additionalProperties": false,
+  "x-guidance": {"whitespace_flexible": false}})";
+constexpr const char *kRegex = "[a-f]{3}-[0-9]{2}(x|yz)";
+constexpr const char *kGrammar = R"(start: item ("," item)?
+item: NAME "=" DIGIT
+NAME: /[a-c]{2}/
+DIGIT: /[0-9]/
+)";
+
+struct Reply {
+  std::string content, reasoning;
+  aby_event end;
+};
+
+Generation start(const Sequence &s, const Ids &prompt, const aby_generation_options &options) {
+  aby_generation *raw = nullptr;
+  ABY_REQUIRE(aby_generation_create(&raw, s.get(), prompt.data(), prompt.size(), &options));
+  return Generation(raw);
+}
+
+aby_event step(const Generation &generation, Reply &reply) {
+  auto event = make<aby_event>(aby_event_init);
+  ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+  (event.text_kind == ABY_TEXT_REASONING ? reply.reasoning : reply.content).append(event.text, event.text_length);
+  reply.end = event;
+  return event;
+}
+
+Reply finish(const Generation &generation) {
+  Reply reply;
+  while (step(generation, reply).kind != ABY_EVENT_END) {
+  }
+  return reply;
+}
+
+Reply reply(const Model &model, const aby_generation_options &options, const Ids &prompt = {5, 6, 7}) {
+  const Sequence s = sequence(model);
+  return finish(start(s, prompt, options));
+}
+
+aby_generation_options constrained(aby_constraint kind, const char *text, std::uint64_t seed = 0) {
+  aby_generation_options options = generation_options();
+  options.max_tokens = 100;
+  options.temperature = 1;
+  options.top_p = 1;
+  options.seed = seed;
+  options.constraint_kind = kind;
+  options.constraint = text;
+  return options;
+}
+
+bool is_of_schema(const std::string &text) {
+  const Json value = Json::parse(text, nullptr, false);
+  return value.is_object() && value.size() == 3 && value.contains("name") && value["name"].is_string() &&
+         std::regex_match(value["name"].get<std::string>(), std::regex("[a-z]{1,8}")) && value.contains("n") &&
+         value["n"].is_number_integer() && value["n"] >= 10 && value["n"] <= 99 && value.contains("done") &&
+         value["done"].is_boolean();
+}
+
+bool is_of_regex(const std::string &text) { return std::regex_match(text, std::regex(kRegex)); }
+
+bool is_of_grammar(const std::string &text) {
+  return std::regex_match(text, std::regex("[a-c]{2}=[0-9](,[a-c]{2}=[0-9])?"));
+}
+
+struct Case {
+  aby_constraint kind;
+  const char *text;
+  bool (*holds)(const std::string &);
+};
+constexpr Case kCases[] = {{ABY_CONSTRAINT_JSON_SCHEMA, kSchema, is_of_schema},
+                           {ABY_CONSTRAINT_REGEX, kRegex, is_of_regex},
+                           {ABY_CONSTRAINT_GRAMMAR, kGrammar, is_of_grammar}};
+
+std::size_t vocab_size(const Model &model) {
+  auto info = make<aby_model_info>(aby_model_info_init);
+  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  return info.vocab_size;
+}
+
+void allow(const Generation &generation, std::size_t ids, const Ids &allowed) {
+  std::vector<std::uint32_t> words((ids + 31) / 32);
+  for (const std::int32_t id : allowed)
+    words[static_cast<std::size_t>(id / 32)] |= std::uint32_t{1} << (id % 32);
+  ABY_REQUIRE(aby_generation_set_mask(generation.get(), words.data(), ids));
+}
+
+Ids tokenize(const Model &model, const std::string &text) {
+  Ids ids(text.size() + 1);
+  std::size_t count = 0;
+  ABY_REQUIRE(aby_model_tokenize(ids.data(), ids.size(), &count, model.get(), text.data(), text.size(), 0));
+  ids.resize(count);
+  return ids;
+}
+
+std::int32_t token_of(const Model &model, const std::string &text) {
+  const Ids ids = tokenize(model, text);
+  REQUIRE(ids.size() == 1);
+  return ids[0];
+}
+
+std::string gguf(const std::string &name) {
+  return std::string(ABYSSAL_TEST_DATA) + "/conformance-gguf/" + name + ".gguf";
+}
+
+} // namespace
+
+TEST_CASE("a constrained reply is a text of its constraint, and an unconstrained one of the same seed is not") {
+  for (const std::string &path : {checkpoint("tiny-v2-lite"), checkpoint("tiny-r1-distill-llama"),
+                                  gguf("tiny-v2-lite-Q4_1"), gguf("tiny-qwen2-Q4_K_M")}) {
+    CAPTURE(path);
+    const Model model = open(path, "cpu");
+    for (const Case &one : kCases) {
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        aby_generation_options options = constrained(one.kind, one.text, seed);
+        if (seed == 3)
+          options.temperature = 0;
+        options.ignore_eos = seed == 2 ? 1 : 0;
+        const Reply bound = reply(model, options);
+        CAPTURE(bound.content);
+        CHECK(one.holds(bound.content));
+        CHECK(bound.end.finish_reason == ABY_FINISH_STOP);
+        options.constraint_kind = ABY_CONSTRAINT_NONE;
+        options.constraint = nullptr;
+        CHECK_FALSE(one.holds(reply(model, options).content));
+      }
+    }
+  }
+}
+
+TEST_CASE("a reply that completes its constraint stops there, at max_tokens too, and without a token") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  aby_generation_options options = constrained(ABY_CONSTRAINT_REGEX, "b");
+  options.max_tokens = 1;
+  const Reply done = reply(model, options);
+  CHECK(done.content == "b");
+  CHECK(done.end.finish_reason == ABY_FINISH_STOP);
+  CHECK(done.end.token == -1);
+  CHECK(done.end.completion_tokens == 1);
+  options.constraint = "b{40}";
+  options.max_tokens = 2;
+  CHECK(reply(model, options).end.finish_reason == ABY_FINISH_LENGTH);
+}
+
+TEST_CASE("reasoning is free and cannot end the reply; the constraint begins behind it, markers are text") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const std::size_t ids = vocab_size(model);
+  const std::int32_t open_think = token_of(model, "<think>"), close_think = token_of(model, "</think>");
+  Ids eos(1);
+  std::size_t eos_count = 0;
+  ABY_REQUIRE(aby_model_eos_tokens(eos.data(), 1, &eos_count, model.get()));
+  REQUIRE(eos_count == 1);
+
+  const Sequence s = sequence(model);
+  const Generation generation = start(s, {5, open_think}, constrained(ABY_CONSTRAINT_REGEX, "<think>[0-9]{3}</think>"));
+  Reply got;
+  for (int i = 0; i < 6; ++i)
+    step(generation, got);
+  CHECK(got.end.reasoning_tokens == 5);
+  allow(generation, ids, {eos[0]});
+  auto event = make<aby_event>(aby_event_init);
+  CHECK(aby_generation_step(&event, generation.get()) == ABY_ERROR_STATE);
+  allow(generation, ids, {close_think});
+  step(generation, got);
+  ABY_REQUIRE(aby_generation_set_mask(generation.get(), nullptr, 0));
+  CHECK(got.content.empty());
+  const Reply rest = finish(generation);
+  CHECK(rest.reasoning.empty());
+  CHECK(std::regex_match(rest.content, std::regex("<think>[0-9]{3}</think>")));
+  CHECK(rest.end.finish_reason == ABY_FINISH_STOP);
+}
+
+TEST_CASE("a token that would end the reasoning and begin the content is not drawn") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const std::size_t ids = vocab_size(model);
+  const Ids marker = tokenize(model, "</"); // written in pieces, as text
+  const Sequence s = sequence(model);
+  const Generation generation =
+      start(s, {5, token_of(model, "<think>")}, constrained(ABY_CONSTRAINT_REGEX, "[a-z]{3}"));
+  Reply got;
+  step(generation, got);
+  for (const std::string piece : {"<", "/", "t", "h", "i", "n", "k"}) {
+    allow(generation, ids, {token_of(model, piece)});
+    step(generation, got);
+  }
+  // Of what may follow, ">" is the one that ends the marker.
+  Ids all(ids);
+  for (std::size_t i = 0; i < ids; ++i)
+    all[i] = static_cast<std::int32_t>(i);
+  const std::int32_t end = token_of(model, ">");
+  Ids closing;
+  for (const std::int32_t id : all) {
+    char text[64];
+    std::size_t length = 0;
+    if (aby_model_detokenize(text, sizeof text, &length, model.get(), &id, 1, 0) == ABY_OK && length > 0 &&
+        text[0] == '>')
+      closing.push_back(id);
+  }
+  allow(generation, ids, closing);
+  step(generation, got);
+  ABY_REQUIRE(aby_generation_set_mask(generation.get(), nullptr, 0));
+  CHECK(got.end.token == end);
+  CHECK(std::regex_match(finish(generation).content, std::regex("[a-z]{3}")));
+}
+
+TEST_CASE("mask and constraint: what is in both; a step without any token fails and changes nothing") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const std::size_t ids = vocab_size(model);
+  const std::int32_t a = token_of(model, "a"), b = token_of(model, "b"), digit = token_of(model, "7");
+  const Sequence s = sequence(model);
+  const Generation generation = start(s, {5, 6}, constrained(ABY_CONSTRAINT_REGEX, "[ab]{4}"));
+  Reply got;
+  step(generation, got);
+  allow(generation, ids, {a, digit});
+  step(generation, got);
+  step(generation, got);
+  allow(generation, ids, {digit});
+  auto event = make<aby_event>(aby_event_init);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(aby_generation_step(&event, generation.get()) == ABY_ERROR_STATE);
+    CHECK(std::string(aby_last_error()) ==
+          "no token is left to draw: the constraint admits none of those that the mask allows");
+  }
+  allow(generation, ids, {b});
+  const Reply rest = finish(generation);
+  CHECK(got.content + rest.content == "aabb");
+  CHECK(rest.end.finish_reason == ABY_FINISH_STOP);
+  CHECK(rest.end.completion_tokens == 4);
+}
+
+TEST_CASE("constraints that cannot be are refused with the reason") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const Sequence s = sequence(model);
+  const std::int32_t prompt = 5;
+  aby_generation *raw = nullptr;
+  const auto refused = [&](aby_constraint kind, const char *text) {
+    const aby_generation_options options = constrained(kind, text);
+    CHECK(aby_generation_create(&raw, s.get(), &prompt, 1, &options) == ABY_ERROR_INVALID_ARGUMENT);
+    return std::string(aby_last_error());
+  };
+  CHECK(refused(ABY_CONSTRAINT_JSON_SCHEMA, "{\"type\": \"integr\"}").find("integr") != std::string::npos);
+  CHECK(refused(ABY_CONSTRAINT_REGEX, "a(").find("regular expression: ") == 0);
+  CHECK(refused(ABY_CONSTRAINT_GRAMMAR, "begin: \"a\"").find("grammar: ") == 0);
+  CHECK(refused(ABY_CONSTRAINT_REGEX, nullptr) == "constraint is NULL");
+  CHECK(refused(ABY_CONSTRAINT_NONE, "a") == "constraint is given, but constraint_kind does not say what it is");
+  CHECK(refused(4, "a") == "constraint_kind is 4; expected a value of aby_constraint");
+  CHECK(raw == nullptr);
+  CHECK(is_of_regex(reply(model, constrained(ABY_CONSTRAINT_REGEX, kRegex)).content));
+}
+
+TEST_CASE("a model without a tokenizer says that a constraint needs one") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "abyssal_constraint_test";
+  std::filesystem::create_directories(folder);
+  for (const char *name : {"config.json", "generation_config.json", "model.safetensors"})
+    std::filesystem::copy_file(std::filesystem::path(checkpoint("tiny-v2-lite")) / name, folder / name,
+                               std::filesystem::copy_options::overwrite_existing);
+  const Model model = open(folder.string(), "cpu");
+  const Sequence s = sequence(model);
+  const aby_generation_options options = constrained(ABY_CONSTRAINT_REGEX, kRegex);
+  const std::int32_t prompt = 5;
+  aby_generation *raw = nullptr;
+  CHECK(aby_generation_create(&raw, s.get(), &prompt, 1, &options) == ABY_ERROR_STATE);
+  CHECK(std::string(aby_last_error()) == "a constraint needs a tokenizer, and the model has none");
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("cancelling ends a constrained reply as any other") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const Sequence s = sequence(model);
+  const Generation generation = start(s, {5, 6}, constrained(ABY_CONSTRAINT_JSON_SCHEMA, kSchema));
+  Reply got;
+  for (int i = 0; i < 3; ++i)
+    step(generation, got);
+  ABY_REQUIRE(aby_generation_cancel(generation.get()));
+  CHECK(step(generation, got).finish_reason == ABY_FINISH_CANCELLED);
+}
+
+TEST_CASE("a trained model reasons freely and then answers as its constraint says") {
+  const Model model = open(std::string(ABYSSAL_TEST_DATA) + "/../../examples/models/abyssal-tiny-r1", "cpu");
+  const std::string messages = R"([{"role": "user", "content": "What is 47 * 6 + 12?"}])";
+  std::string prompt(4096, '\0');
+  std::size_t length = 0;
+  ABY_REQUIRE(aby_model_render_chat(prompt.data(), prompt.size(), &length, model.get(), messages.data(),
+                                    messages.size(), nullptr));
+  prompt.resize(length);
+  aby_generation_options options = constrained(ABY_CONSTRAINT_JSON_SCHEMA, R"({"type": "object",
+    "properties": {"answer": {"type": "integer", "minimum": 0, "maximum": 9999}}, "required": ["answer"], "additionalProperties": false,
+    "x-guidance": {"whitespace_flexible": false}})");
+  options.temperature = 0;
+  options.max_tokens = 200;
+  const Reply bound = reply(model, options, tokenize(model, prompt));
+  CAPTURE(bound.reasoning);
+  CHECK(bound.end.finish_reason == ABY_FINISH_STOP);
+  const Json value = Json::parse(bound.content, nullptr, false);
+  CAPTURE(bound.content);
+  REQUIRE(value.is_object());
+  CHECK(value["answer"].is_number_integer());
+  options.constraint_kind = ABY_CONSTRAINT_NONE;
+  options.constraint = nullptr;
+  const Reply free = reply(model, options, tokenize(model, prompt));
+  CHECK(free.reasoning == bound.reasoning);
+  CHECK_FALSE(Json::parse(free.content, nullptr, false).is_object());
+}
