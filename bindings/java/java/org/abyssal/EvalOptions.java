@@ -71,7 +71,7 @@ public final class EvalOptions {
   /**
    * Tokens of one pass.
    *
-   * @param value 0: 512
+   * @param value 0: 1024, or 512 where 1024 would need over 288 MiB of scratch
    * @return this
    */
   public EvalOptions chunk(long value) {

@@ -174,7 +174,7 @@ public final class GenerationOptions {
   /**
    * Prompt tokens of one step.
    *
-   * @param value 0: 512
+   * @param value 0: as {@link EvalOptions#chunk}
    * @return this
    */
   public GenerationOptions chunk(long value) {
