@@ -565,7 +565,7 @@ typedef struct aby_generation aby_generation;
 typedef int32_t aby_constraint;
 enum {
   ABY_CONSTRAINT_NONE = 0,
-  ABY_CONSTRAINT_JSON_SCHEMA = 1, /**< The content is JSON that a schema of up to 4 MiB admits, with few blanks in it. */
+  ABY_CONSTRAINT_JSON_SCHEMA = 1, /**< The content is JSON that a schema of up to 4 MiB admits, with few blanks. */
   ABY_CONSTRAINT_REGEX = 2,  /**< The content as a whole matches a regular expression of up to 64 KiB, in the syntax
                                 of Rust's crate regex without anchors, lazy repetition and look-around. */
   ABY_CONSTRAINT_GRAMMAR = 3 /**< The content is a text of a context-free grammar of up to 64 KiB, in the variant of
@@ -653,10 +653,10 @@ ABY_API aby_status aby_event_init(aby_event *out, size_t struct_size);
  *  without text. An error of the step leaves the reply as it was before; it may be tried again. Since 0.1. */
 ABY_API aby_status aby_generation_step(aby_event *out, aby_generation *generation);
 
-/** Allows some tokens only, from the next one drawn until the mask is set again; NULL and 0 lift it. words has a bit for
- *  each of count ids, which are the model's vocab_size: bit i % 32 of words[i / 32] is set for an id i that may be
- *  drawn. It is copied. It holds for end-of-sequence and stop tokens too, and comes before top_k, top_p and min_p. Where
- *  no allowed token has a logit that is a number, the lowest id is drawn. Like a step, from one thread at a time:
+/** Allows some tokens only, from the next one drawn until the mask is set again; NULL and 0 lift it. words has a bit
+ *  for each of count ids, which are the model's vocab_size: bit i % 32 of words[i / 32] is set for an id i that may be
+ *  drawn. It is copied. It holds for end-of-sequence and stop tokens too, and comes before top_k, top_p and min_p.
+ *  Where no allowed token has a logit that is a number, the lowest id is drawn. Like a step, from one thread at a time:
  *  ABY_ERROR_BUSY while another one steps.
  *  ABY_ERROR_INVALID_ARGUMENT: another count, or no id is allowed; the mask before stays. Since 0.1. */
 ABY_API aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *words, size_t count);

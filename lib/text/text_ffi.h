@@ -1,7 +1,7 @@
-/* The C boundary between the C++ text library and its Rust part (rust/src/ffi.rs). Both sides are built together; nobody
- * else sees it. Texts are UTF-8 with a length. Every function returns a status; on any other than ABYTEXT_OK the outputs
- * are untouched and error holds the text. No panic crosses. Handles are immutable and may be used from any thread, but for
- * abytext_constraint, which one thread uses at a time. */
+/* The C boundary between the C++ text library and its Rust part (rust/src/ffi.rs). Both sides are built together;
+ * nobody else sees it. Texts are UTF-8 with a length. Every function returns a status; on any other than ABYTEXT_OK the
+ * outputs are untouched and error holds the text. No panic crosses. Handles are immutable and may be used from any
+ * thread, but for abytext_constraint, which one thread uses at a time. */
 #pragma once
 
 #include <stddef.h>
@@ -34,8 +34,8 @@ void abytext_ids_free(abytext_ids ids);
 
 enum { ABYTEXT_TOKEN_EXISTS = 1, ABYTEXT_TOKEN_SPECIAL = 2 };
 
-/* What decoding needs, borrowed from the tokenizer. Token i has the bytes bytes[offsets[i]] .. bytes[offsets[i + 1]] and
- * flags[i], for i < count, one more than the highest id. */
+/* What decoding needs, borrowed from the tokenizer. Token i has the bytes bytes[offsets[i]] .. bytes[offsets[i + 1]]
+ * and flags[i], for i < count, one more than the highest id. */
 typedef struct abytext_vocabulary {
   size_t count;
   const uint64_t *offsets; /* [count + 1] */
@@ -66,8 +66,8 @@ int32_t abytext_template_render(const abytext_template *compiled, const char *me
                                 const char *tools, size_t tools_size, const char *variables, size_t variables_size,
                                 int32_t add_generation_prompt, abytext_text *out, abytext_text *error);
 
-/* What the constraints of a model share: the bytes of its tokens. A mask has a bit for each of vocab_size ids and one more,
- * the last, for the end of the reply. ends: ids that end a reply; they stand for no text. */
+/* What the constraints of a model share: the bytes of its tokens. A mask has a bit for each of vocab_size ids and one
+ * more, the last, for the end of the reply. ends: ids that end a reply; they stand for no text. */
 typedef struct abytext_constraint_compiler abytext_constraint_compiler;
 int32_t abytext_constraint_compiler_create(const abytext_tokenizer *tokenizer, size_t vocab_size, const uint32_t *ends,
                                            size_t end_count, abytext_constraint_compiler **out, abytext_text *error);
