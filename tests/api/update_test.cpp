@@ -136,7 +136,10 @@ TEST_CASE("an update while an evaluation runs is refused") {
   options.backend = "reference";
   const Model model = open(checkpoint("tiny-v2-lite"), options);
   const Sequence s = sequence(model);
-  const aby_tensor *pointer = &tensors.at("lm_head.weight");
+  // One that changes nothing before the evaluation has begun: a replacement would make the sequence stale.
+  aby_tensor unknown = tensors.at("lm_head.weight");
+  unknown.name = "no.such.weight";
+  const aby_tensor *pointer = &unknown;
   aby_eval_options with = eval_options();
   with.chunk = 64;
   const std::vector<std::int32_t> tokens(2000, 11);
@@ -149,6 +152,8 @@ TEST_CASE("an update while an evaluation runs is refused") {
   int busy = 0;
   while (!done && busy == 0)
     busy += aby_model_update(model.get(), &pointer, 1) == ABY_ERROR_BUSY ? 1 : 0;
+  const aby_tensor *known = &tensors.at("lm_head.weight");
+  CHECK(aby_model_update(model.get(), &known, 1) == ABY_ERROR_BUSY);
   ABY_REQUIRE(aby_sequence_cancel(s.get()));
   worker.join();
   CHECK(busy == 1);
