@@ -183,7 +183,7 @@ py::object step(const GenerationHandle &handle) {
 void set_mask(const GenerationHandle &handle, const py::buffer &mask) {
   const auto state = handle.get();
   const std::vector<std::uint8_t> flags = to_flags(mask);
-  const py::gil_scoped_release no_gil;
+  const Outside outside;
   state->object.set_mask(flags);
 }
 
