@@ -36,8 +36,25 @@ if [ -n "$newest" ] && [ "$newest_version" != "$(version_of java)" ]; then
   run_with -Djvm="$newest" "$@"
   echo "Java $newest_version: passed"
 fi
-# What the benchmarks ask of this language.
 jars=$(printf '%s:' build/java/library/target/abyssal-*.jar)
+
+# The README's program, with what a reader puts around it.
+snippet=$(sed -n '/^```java$/,/^```$/p' README.md | grep -v '^```')
+mkdir -p build/java/readme
+{
+  grep '^import ' <<<"$snippet"
+  printf 'class Readme {\n  public static void main(String[] arguments) {\n'
+  grep -v '^import ' <<<"$snippet"
+  printf '  }\n}\n'
+} >build/java/readme/Readme.java
+javac -Xlint:all -Werror -d build/java/readme -cp "$jars" build/java/readme/Readme.java
+java -cp "build/java/readme:$jars" Readme | grep 294 >/dev/null || {
+  echo "the README's Java prints no 294" >&2
+  exit 1
+}
+echo "the README's Java: passed"
+
+# What the benchmarks ask of this language.
 javac -Xlint:all -Werror -d build/java/bench -cp "$jars" tests/bench/BindingsJava.java
 printf 'decode 4\nlogits 4\ncycles 1\nreplies 1 4\n' |
   java -cp "build/java/bench:$jars" BindingsJava tests/data/conformance/tiny-v2-lite >/dev/null
