@@ -68,9 +68,9 @@ public:
       quant.quantise(r, row.data(), w_.k);
     }
     std::vector<float> out(static_cast<std::size_t>(rows * w_.n));
-    auto *scratch = tile_memory.take<float>(cpu::tile_scratch(quant, rows));
+    auto *scratch = tile_memory.take<float>(cpu::tile_scratch(quant));
     for (std::int64_t i = 0; i < w_.n; i += step)
-      cpu::packed_product(w_, i, std::min(step, w_.n - i), quant, 0, rows, scratch, out.data() + i, w_.n);
+      cpu::packed_product(w_, i, std::min(step, w_.n - i), quant, scratch, out.data() + i, w_.n);
     return {out.begin(), out.end()};
   }
 

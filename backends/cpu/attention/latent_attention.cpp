@@ -85,8 +85,8 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     const QuantRows quant = quantised(worker, CpuWeight::of(*call_.k_b));
     for (std::int64_t i = 0; i < rows; ++i)
       quant.quantise(i, q + i * qk, nope_);
-    packed_product(CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant, 0, rows,
-                   worker.tile.take<float>(tile_scratch(quant, rows)), latent, width);
+    packed_product(CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant,
+                   worker.tile.take<float>(tile_scratch(quant)), latent, width);
   } else {
     for (std::int64_t i = 0; i < rows; ++i)
       std::fill_n(latent + i * width, lora_, 0.0f);
@@ -209,8 +209,8 @@ void LatentAttention::take_out(Worker &worker, std::int64_t head) {
                    out + i * v_, v_);
   }
   if (halves_)
-    packed_product(CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant, 0, rows,
-                   worker.tile.take<float>(tile_scratch(quant, rows)), out, v_);
+    packed_product(CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant,
+                   worker.tile.take<float>(tile_scratch(quant)), out, v_);
   for (std::int64_t i = 0; i < rows; ++i)
     store_floats(kernels, out + i * v_, call_.out.row(rows_[static_cast<std::size_t>(i)].row), call_.out.dtype,
                  head * v_, v_);

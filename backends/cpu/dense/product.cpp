@@ -139,8 +139,7 @@ Operand make_quantised(CpuDevice &device, const HostRows &x, const CpuWeight &we
   operand.quant = QuantRows(device.packed_kernels(), x.rows, weight.activation_places(), weight.packed_matrix(),
                             static_cast<std::byte *>(memory));
   device.run(operand.quant.panels(), [&](std::int64_t panel, Worker &worker) {
-    const std::int64_t first = panel * operand.quant.panel_rows();
-    for (std::int64_t r = first; r < std::min(x.rows, first + operand.quant.panel_rows()); ++r)
+    for (std::int64_t r = operand.quant.first_row(panel); r < operand.quant.first_row(panel + 1); ++r)
       quantise_row(device, worker, x, r, operand.quant, r);
   });
   return operand;
@@ -198,8 +197,8 @@ void product(CpuDevice &device, Worker &worker, const CpuWeight &w, std::int64_t
     product(device, worker, w.matrix(matrix), row0, count, x, out, ldo);
     return;
   }
-  packed_product(w.packed_matrix(matrix), row0, count, x.quant, 0, x.rows,
-                 worker.tile.take<float>(tile_scratch(x.quant, x.rows)), out, ldo, then);
+  packed_product(w.packed_matrix(matrix), row0, count, x.quant, worker.tile.take<float>(tile_scratch(x.quant)), out,
+                 ldo, then);
 }
 
 void product(CpuDevice &device, Worker &worker, const MatrixView &w, std::int64_t row0, std::int64_t count,

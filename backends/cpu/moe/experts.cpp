@@ -132,11 +132,22 @@ private:
     return operand;
   }
 
+  // A panel of rows each, where they are quantised.
+  std::vector<Task> gather_tasks() {
+    std::vector<Task> tasks;
+    for (Segment &s : segments_) {
+      const QuantRows &quant = s.x.quant;
+      for (std::int64_t panel = 0; panel < quant.panels(); ++panel)
+        tasks.push_back({&s, quant.first_row(panel), quant.first_row(panel + 1) - quant.first_row(panel)});
+      for (std::int64_t row = 0; !s.gate->packed() && row < s.count; row += kGatherRows)
+        tasks.push_back({&s, row, std::min(kGatherRows, s.count - row)});
+    }
+    return tasks;
+  }
+
   // Each segment's rows of x in the forms that its products take.
   void gather() {
-    const std::vector<Task> tasks =
-        slices([](const Segment &s) { return s.count; },
-               [](const Segment &s) { return s.gate->packed() ? s.x.quant.panel_rows() : kGatherRows; });
+    const std::vector<Task> tasks = gather_tasks();
     const auto take = [&](Worker &worker, const Task &t) {
       for (std::int64_t i = t.first; i < t.first + t.count; ++i) {
         const std::int64_t from = order_.source[static_cast<std::size_t>(t.segment->begin + i)];

@@ -19,7 +19,7 @@
 namespace abyssal::cpu {
 
 // Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back. Memory holds
-// panel_rows rows of each part, all of which matrix tiles read, whatever is in them.
+// as many rows of each part as the largest panel beside it has: matrix tiles read them all, whatever is in them.
 struct Panel {
   int rows = 0;
   std::int64_t units = 0;

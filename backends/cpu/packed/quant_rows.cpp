@@ -24,20 +24,19 @@ struct PanelBytes {
 std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, int places,
                               const PackedMatrix &form) noexcept {
   const PackedLayout layout = layout_of(form.kind);
-  const PackedKernels &kernels = sets.of(layout, rows);
-  const PanelBytes full(kernels.panel_rows, form.units(), layout.group, layout.bias());
-  return (rows * places + kernels.panel_rows - 1) / kernels.panel_rows * full.all();
+  const Split split(rows, sets.of(layout, rows).panel_rows / places);
+  return split.panels * PanelBytes(split.most_rows() * places, form.units(), layout.group, layout.bias()).all();
 }
 
 QuantRows::QuantRows(const PackedKernelSets &sets, std::int64_t rows, int places, const PackedMatrix &form,
                      std::byte *memory) noexcept
-    : kernels_(&sets.of(layout_of(form.kind), rows)), rows_(rows), panel_rows_(kernels_->panel_rows / places),
-      units_(form.units()), places_(places), group_(layout_of(form.kind).group), bias_(layout_of(form.kind).bias()),
-      zero_(form.zero), memory_(memory) {}
+    : kernels_(&sets.of(layout_of(form.kind), rows)), rows_(rows), units_(form.units()),
+      split_(rows, kernels_->panel_rows / places), places_(places), group_(layout_of(form.kind).group),
+      bias_(layout_of(form.kind).bias()), zero_(form.zero), memory_(memory) {}
 
 Panel QuantRows::panel(std::int64_t index) const noexcept {
-  const std::int64_t rows = std::min(panel_rows_, rows_ - index * panel_rows_) * places_;
-  std::byte *at = memory_ + index * PanelBytes(panel_rows_ * places_, units_, group_, bias_).all();
+  const std::int64_t rows = (first_row(index + 1) - first_row(index)) * places_;
+  std::byte *at = memory_ + index * PanelBytes(split_.most_rows() * places_, units_, group_, bias_).all();
   const PanelBytes bytes(rows, units_, group_, bias_);
   Panel panel;
   panel.rows = static_cast<int>(rows);
@@ -52,22 +51,23 @@ Panel QuantRows::panel(std::int64_t index) const noexcept {
 
 void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0) const noexcept {
   const auto kernel = places_ == 2 ? kernels_->quantise16 : kernels_->quantise;
-  kernel(x, count, unit0, (count + kPackedUnit - 1) / kPackedUnit, static_cast<int>(row % panel_rows_) * places_,
-         group_, zero_, panel(row / panel_rows_));
+  const std::int64_t index = split_.panel_of(row);
+  kernel(x, count, unit0, (count + kPackedUnit - 1) / kPackedUnit, static_cast<int>(row - first_row(index)) * places_,
+         group_, zero_, panel(index));
 }
 
-std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept {
+std::int64_t tile_scratch(const QuantRows &x) noexcept {
   constexpr std::int64_t kWideFloats =
       kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
-  return x.kernels().wide_tiles * (rows * x.places() * kPackedTile + kWideFloats);
+  return x.kernels().wide_tiles * (x.rows() * x.places() * kPackedTile + kWideFloats);
 }
 
 namespace {
 
 // Rows of a result [rows * places, stride] to their place; the two places of a row of 16 bits are added.
-void put_tile(const float *from, std::int64_t stride, std::int64_t columns, const QuantRows &x, std::int64_t rows,
-              float *out, std::int64_t ldo) {
-  for (std::int64_t r = 0; r < rows; ++r, from += stride * x.places()) {
+void put_tile(const float *from, std::int64_t stride, std::int64_t columns, const QuantRows &x, float *out,
+              std::int64_t ldo) {
+  for (std::int64_t r = 0; r < x.rows(); ++r, from += stride * x.places()) {
     std::copy_n(from, columns, out + r * ldo);
     for (std::int64_t c = 0; x.places() == 2 && c < columns; ++c)
       out[r * ldo + c] += from[stride + c];
@@ -122,23 +122,21 @@ private:
 
 } // namespace
 
-void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count, const QuantRows &x,
-                    std::int64_t first, std::int64_t rows, float *scratch, float *out, std::int64_t ldo,
-                    const std::byte *then) {
+void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count, const QuantRows &x, float *scratch,
+                    float *out, std::int64_t ldo, const std::byte *then) {
   const PackedKernels &kernels = x.kernels();
   const PackedLayout layout = layout_of(w.kind);
-  const std::int64_t panel0 = first / x.panel_rows(), panels = (rows + x.panel_rows() - 1) / x.panel_rows();
-  const std::int64_t places = rows * x.places();
+  const std::int64_t panels = x.panels(), places = x.rows() * x.places();
   float *total = scratch; // [places, width]
-  if (places <= kernels.direct_rows && rows == x.rows()) {
+  if (places <= kernels.direct_rows && panels == 1) {
     for (std::int64_t i = 0; i < count; i += kPackedTile) {
       const std::int64_t tile = (row0 + i) / kPackedTile;
-      kernels.direct(w, tile, x.panel(panel0), i + kPackedTile < count ? w.tile(tile + 1) : then, total);
-      put_tile(total, kPackedTile, std::min(kPackedTile, count - i), x, rows, out + i, ldo);
+      kernels.direct(w, tile, x.panel(0), i + kPackedTile < count ? w.tile(tile + 1) : then, total);
+      put_tile(total, kPackedTile, std::min(kPackedTile, count - i), x, out + i, ldo);
     }
     return;
   }
-  const Multiplying multiplying(kernels, std::min(places, x.panel_rows() * x.places()));
+  const Multiplying multiplying(kernels, x.first_row(1) * x.places());
   WideTiles wide;
   wide.group = layout.group;
   wide.bias = layout.bias();
@@ -150,7 +148,7 @@ void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count
   for (std::int64_t i = 0; i < count; i += wide.tiles * kPackedTile) {
     wide.tiles =
         static_cast<int>(std::min<std::int64_t>(kernels.wide_tiles, (count - i + kPackedTile - 1) / kPackedTile));
-    const std::int64_t width = wide.tiles * kPackedTile, panel_floats = x.panel_rows() * x.places() * width;
+    const std::int64_t width = wide.tiles * kPackedTile;
     std::fill_n(total, places * width, 0.0f);
     for (wide.unit0 = 0; wide.unit0 < w.units(); wide.unit0 += kWideUnits) {
       wide.units = std::min(kWideUnits, w.units() - wide.unit0);
@@ -158,10 +156,10 @@ void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count
       const Ahead ahead(w, (row0 + i) / kPackedTile, wide, panels);
       for (std::int64_t p = 0; p < panels; ++p) {
         ahead.fetch(p);
-        kernels.multiply(wide, x.panel(panel0 + p), total + p * panel_floats);
+        kernels.multiply(wide, x.panel(p), total + x.first_row(p) * x.places() * width);
       }
     }
-    put_tile(total, width, std::min(width, count - i), x, rows, out + i, ldo);
+    put_tile(total, width, std::min(width, count - i), x, out + i, ldo);
   }
 }
 

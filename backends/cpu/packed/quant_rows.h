@@ -1,10 +1,12 @@
-// Rows of activations quantised for products with packed weights of one layout, in panels. A row of 16 bits takes two
-// places of a panel.
+// Rows of activations quantised for products with packed weights of one layout, in panels of nearly one size: a panel
+// of few rows is multiplied slowly. A row of 16 bits takes two places of a panel.
 #pragma once
 
 #include "backends/cpu/packed/packed_kernels.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 namespace abyssal::cpu {
 
@@ -21,8 +23,9 @@ public:
 
   const PackedKernels &kernels() const noexcept { return *kernels_; } // that the rows are laid out for
   std::int64_t rows() const noexcept { return rows_; }
-  std::int64_t panels() const noexcept { return (rows_ + panel_rows_ - 1) / panel_rows_; }
-  std::int64_t panel_rows() const noexcept { return panel_rows_; }
+  std::int64_t panels() const noexcept { return split_.panels; }
+  // Panel i has the rows from first_row(i) to first_row(i + 1). The first one has the most.
+  std::int64_t first_row(std::int64_t panel) const noexcept { return split_.first_row(panel); }
   int places() const noexcept { return places_; }
   Panel panel(std::int64_t index) const noexcept; // its rows are places
 
@@ -30,20 +33,34 @@ public:
   void quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0 = 0) const noexcept;
 
 private:
+  // As few panels as there can be; the first `larger` of them have one row more than the others.
+  struct Split {
+    Split() = default;
+    Split(std::int64_t rows, std::int64_t most) noexcept
+        : panels((rows + most - 1) / most), least(panels > 0 ? rows / panels : 0),
+          larger(panels > 0 ? rows % panels : 0) {}
+    std::int64_t first_row(std::int64_t panel) const noexcept { return panel * least + std::min(panel, larger); }
+    std::int64_t most_rows() const noexcept { return least + (larger > 0 ? 1 : 0); }
+    std::int64_t panel_of(std::int64_t row) const noexcept {
+      const std::int64_t in_larger = larger * (least + 1);
+      return row < in_larger ? row / (least + 1) : larger + (row - in_larger) / least;
+    }
+    std::int64_t panels = 0, least = 0, larger = 0;
+  };
+
   const PackedKernels *kernels_ = nullptr;
-  std::int64_t rows_ = 0, panel_rows_ = 1, units_ = 0;
+  std::int64_t rows_ = 0, units_ = 0;
+  Split split_;
   int places_ = 1, group_ = 32;
   bool bias_ = false;
   std::int32_t zero_ = 0;
   std::byte *memory_ = nullptr;
 };
 
-// out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch() of
-// them. Rows [first, first + rows) of x, first a multiple of panel_rows. then: where the caller will probably read
-// next, fetched ahead when there are few rows.
-void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count, const QuantRows &x,
-                    std::int64_t first, std::int64_t rows, float *scratch, float *out, std::int64_t ldo,
-                    const std::byte *then = nullptr);
-std::int64_t tile_scratch(const QuantRows &x, std::int64_t rows) noexcept;
+// out[r][i] = x[r] . W[row0 + i], i < count. row0 is a multiple of 16. scratch: floats, tile_scratch() of them. then:
+// where the caller will probably read next, fetched ahead when there are few rows.
+void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count, const QuantRows &x, float *scratch,
+                    float *out, std::int64_t ldo, const std::byte *then = nullptr);
+std::int64_t tile_scratch(const QuantRows &x) noexcept;
 
 } // namespace abyssal::cpu
