@@ -113,7 +113,7 @@ public:
 
   void error(const std::string &name, double value, double limit) {
     char text[96];
-    std::snprintf(text, sizeof text, "error %.2e  limit %.0e", value, limit);
+    std::snprintf(text, sizeof text, "error %.2e  limit %.1e", value, limit);
     add(name, text, value <= limit, {{"error", std::isfinite(value) ? Json(value) : Json(nullptr)}, {"limit", limit}});
   }
   void finding(const std::string &name, bool good, const std::string &text) {
