@@ -41,7 +41,7 @@ if [ "$fast" != --fast ]; then
   step "thread sanitizer"
   configure build/tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DABYSSAL_SANITIZE=thread -DABYSSAL_EXAMPLES=OFF
   cmake --build build/tsan -j "$jobs" --target test_base test_engine test_api
-  ctest --test-dir build/tsan --no-tests=error --output-on-failure -R '^(base|engine|api)$'
+  TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp" ctest --test-dir build/tsan --no-tests=error --output-on-failure -R '^(base|engine|api)$'
 fi
 
 step "C, C++"
