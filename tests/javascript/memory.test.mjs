@@ -75,6 +75,15 @@ test('a reply that nobody reads on frees its sequence', async () => {
   assert.fail('the sequence is still in use');
 });
 
+test('what nobody holds any more finishes the calls that were started', async () => {
+  const model = await open();
+  const first = model.sequence().eval(Array.from({ length: 200 }, (_, i) => 5 + i)); // the others wait for their turn
+  const others = [1, 2, 3].map((i) => model.sequence().eval([5, i]));
+  const tokens = (await open()).tokenize('47 * 6');
+  await collect();
+  await Promise.all([first, ...others, tokens]);
+});
+
 const GROWTH = 8; // MiB; a leaked model of this size would be 5 MiB a time, a leaked reply some KiB
 
 test('200 models opened and closed do not grow the process', async () => {

@@ -93,6 +93,7 @@ public:
   // Until the result is destroyed; throws ABY_ERROR_BUSY.
   std::shared_ptr<void> use();
   void check_free() const;
+  bool in_use() const noexcept { return used_; }
 
   sequence object;
   const std::shared_ptr<Lane> lane;
@@ -105,7 +106,7 @@ private:
 class Sequence {
 public:
   explicit Sequence(Napi::Env env) : env_(env) {}
-  ~Sequence() { close(); }
+  ~Sequence();
 
   void create(const Model &model);
   void fork_of(const Sequence &other);

@@ -36,6 +36,12 @@ SequenceState &Sequence::free_state() const {
   return *state_;
 }
 
+// Collected: a call that was started before goes on, and the sequence goes with the last thing that it holds.
+Sequence::~Sequence() {
+  if (state_ && !state_->in_use())
+    close();
+}
+
 void Sequence::create(const Model &model) {
   state_ = std::make_shared<SequenceState>(sequence(model.object()), model.lane());
   Bridge::of(env_).watch(state_);
