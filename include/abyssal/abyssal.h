@@ -589,7 +589,11 @@ typedef struct aby_generation_options {
   const uint32_t *mask; /**< As aby_generation_set_mask takes it, for the first token and those after it; NULL: none. */
   uint64_t mask_count;  /**< Ids of the mask. */
   aby_constraint constraint_kind; /**< What `constraint` is. */
-  uint32_t reserved;
+  uint32_t write_ahead;   /**< Microseconds, for callers whose way into the library and back is not short beside a
+                               token: a step that drew one draws the next ones too while all of it takes no longer than
+                               this, and the next steps give those at once. No step changes by it; but between two the
+                               sequence may be ahead of the events, and aby_generation_set_mask, a cancellation and
+                               destroying truncate it to them. 0: a step draws one token. Not with a constraint. */
   const char *constraint; /**< The schema, expression or grammar. Only tokens that keep the content within it are drawn,
                                and end-of-sequence tokens where it may end, ignore_eos or not; when nothing can follow
                                the reply ends with ABY_FINISH_STOP and no token. Reasoning that the prompt opened is

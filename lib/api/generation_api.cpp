@@ -1,6 +1,7 @@
 #include "api/boundary.h"
 #include "api/handles.h"
 
+#include <chrono>
 #include <cmath>
 
 using namespace abyssal;
@@ -74,6 +75,7 @@ GenerationOptions generation_options(const aby_generation_options *raw_options, 
     options.constraint = given.constraint;
   options.plain = given.plain != 0;
   options.chunk = given.chunk;
+  options.write_ahead = std::chrono::microseconds(given.write_ahead);
   return options;
 }
 

@@ -42,21 +42,28 @@ Generation::Generation(std::shared_ptr<Sequence> sequence, std::span<const std::
     std::string tail; // a model may have rows for ids that its vocabulary lacks: their bytes are empty
     for (std::size_t i = all.size() - std::min(all.size(), kTailTokens); i < all.size(); ++i)
       tail += tokenizer->token_bytes(all[i]);
-    parser_.emplace(tail, options_.plain);
-    text_kind_ = parser_->reasoning() ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
-    if (allowed_.constrained() && !parser_->reasoning())
-      parser_->keep_content();
+    drawn_.parser.emplace(tail, options_.plain);
+    drawn_.text_kind = drawn_.parser->reasoning() ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+    if (allowed_.constrained() && !drawn_.parser->reasoning())
+      drawn_.parser->keep_content();
+  }
+}
+
+Generation::~Generation() {
+  try {
+    take_back();
+  } catch (const std::exception &) { // in use against the rule, or out of memory: it stays ahead
   }
 }
 
 GenerationEvent Generation::event(aby_event_kind kind) const noexcept {
   GenerationEvent result;
   result.kind = kind;
-  result.text_kind = text_kind_;
+  result.text_kind = drawn_.text_kind;
   result.prompt_done = prompt_done_;
   result.prompt_total = prompt_.size();
-  result.completion_tokens = completion_tokens_;
-  result.reasoning_tokens = reasoning_tokens_;
+  result.completion_tokens = drawn_.completion_tokens;
+  result.reasoning_tokens = drawn_.reasoning_tokens;
   return result;
 }
 
@@ -70,13 +77,66 @@ std::unique_lock<std::mutex> Generation::own() {
 void Generation::set_mask(std::vector<std::uint32_t> words) {
   const auto lock = own();
   allowed_.set(std::move(words));
+  take_back();
 }
 
 GenerationEvent Generation::step() {
   const auto lock = own();
+  if (cancelled_.load(std::memory_order_relaxed) || sequence_->model()->epoch() != epoch_)
+    take_back();
+  if (ahead_.size() > 1) {
+    ahead_.pop_front();
+    return give_kept();
+  }
+  ahead_.clear();
+  const auto begin = std::chrono::steady_clock::now();
+  const bool evaluates = drawn_.pending.has_value(); // else its time tells nothing of the next one's
+  const GenerationEvent event = do_step();
+  if (options_.write_ahead.count() == 0 || !evaluates || event.kind != ABY_EVENT_TOKEN || allowed_.constrained())
+    return event;
+  write_ahead(event, begin);
+  return give_kept();
+}
+
+// Whatever stops a step that nobody has asked for comes again when somebody does.
+void Generation::write_ahead(const GenerationEvent &first, std::chrono::steady_clock::time_point begin) {
+  keep(first);
+  try {
+    auto before = begin;
+    for (auto now = std::chrono::steady_clock::now();
+         ahead_.back().event.kind == ABY_EVENT_TOKEN && (now - begin) + (now - before) <= options_.write_ahead;
+         now = std::chrono::steady_clock::now()) {
+      before = now;
+      keep(do_step());
+    }
+  } catch (const std::exception &) {
+  }
+}
+
+void Generation::keep(const GenerationEvent &event) {
+  ahead_.push_back({event, text_, drawn_, sampler_.taken(), sequence_->length()});
+}
+
+GenerationEvent Generation::give_kept() {
+  text_ = ahead_.front().text;
+  return ahead_.front().event;
+}
+
+void Generation::take_back() {
+  if (ahead_.empty() || (ahead_.size() == 1 && ahead_.front().length == sequence_->length()))
+    return;
+  const Ahead &given = ahead_.front();
+  if (sequence_->model()->epoch() == epoch_) // else it is empty
+    sequence_->truncate(given.length);
+  sampler_.go_back(given.random_numbers);
+  drawn_ = given.drawn;
+  ahead_.clear();
+}
+
+GenerationEvent Generation::do_step() {
   text_.clear();
-  if (finished_)
-    return end(*finished_);
+  if (drawn_.finished)
+    return end(*drawn_.finished);
   if (cancelled_.load(std::memory_order_relaxed))
     return end(ABY_FINISH_CANCELLED);
   if (sequence_->model()->epoch() != epoch_)
@@ -134,7 +194,7 @@ std::int32_t Generation::drawn_token() {
   TokenMask mask = allowed_.next(reasoning());
   for (;;) {
     const std::int32_t token = sampler_.draw({last, vocab}, mask);
-    if (!guarded || !parser_->begins_content(sequence_->model()->text().tokenizer->token_bytes(token)))
+    if (!guarded || !drawn_.parser->begins_content(sequence_->model()->text().tokenizer->token_bytes(token)))
       return token;
     mask = allowed_.without(token);
   }
@@ -149,32 +209,32 @@ GenerationEvent Generation::draw() {
     return end(ABY_FINISH_CANCELLED);
   if (complete)
     return end(ABY_FINISH_STOP);
-  if (options_.max_tokens != 0 && completion_tokens_ >= options_.max_tokens)
+  if (options_.max_tokens != 0 && drawn_.completion_tokens >= options_.max_tokens)
     return end(ABY_FINISH_LENGTH);
-  if (pending_) {
+  if (drawn_.pending) {
     if (context_full())
       return end(ABY_FINISH_LENGTH);
     try {
-      if (!evaluate_tokens({&*pending_, 1}, true))
+      if (!evaluate_tokens({&*drawn_.pending, 1}, true))
         return end(ABY_FINISH_CANCELLED);
     } catch (const Error &error) {
       if (error.status() != ABY_ERROR_CONTEXT_FULL)
         throw;
       return end(ABY_FINISH_LENGTH);
     }
-    pending_.reset();
+    drawn_.pending.reset();
   }
   const std::int32_t token = profile.timed(Part::kSampling, [&] { return drawn_token(); });
   if (ends(token)) {
-    ++completion_tokens_;
+    ++drawn_.completion_tokens;
     GenerationEvent result = end(ABY_FINISH_STOP);
     result.token = token;
     return result;
   }
   if (!reasoning() && !completed([&] { allowed_.take(token); }))
     return end(ABY_FINISH_CANCELLED);
-  ++completion_tokens_;
-  pending_ = token;
+  ++drawn_.completion_tokens;
+  drawn_.pending = token;
   take_text(token);
   GenerationEvent result = event(ABY_EVENT_TOKEN);
   result.token = token;
@@ -182,24 +242,24 @@ GenerationEvent Generation::draw() {
 }
 
 void Generation::take_text(std::int32_t token) {
-  if (!parser_)
+  if (!drawn_.parser)
     return;
-  const bool before = parser_->reasoning();
-  ReplyPiece piece = parser_->push(sequence_->model()->text().tokenizer->token_bytes(token));
-  if (before || parser_->reasoning())
-    ++reasoning_tokens_;
-  if (before && !parser_->reasoning() && allowed_.constrained())
-    parser_->keep_content();
-  text_kind_ = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+  const bool before = drawn_.parser->reasoning();
+  ReplyPiece piece = drawn_.parser->push(sequence_->model()->text().tokenizer->token_bytes(token));
+  if (before || drawn_.parser->reasoning())
+    ++drawn_.reasoning_tokens;
+  if (before && !drawn_.parser->reasoning() && allowed_.constrained())
+    drawn_.parser->keep_content();
+  drawn_.text_kind = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
   text_ = std::move(piece.text);
 }
 
 GenerationEvent Generation::end(aby_finish_reason reason) {
-  const bool first = !finished_;
-  finished_ = reason;
-  if (first && parser_) {
-    ReplyPiece piece = parser_->finish();
-    text_kind_ = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+  const bool first = !drawn_.finished;
+  drawn_.finished = reason;
+  if (first && drawn_.parser) {
+    ReplyPiece piece = drawn_.parser->finish();
+    drawn_.text_kind = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
     text_ = std::move(piece.text);
   }
   GenerationEvent result = event(ABY_EVENT_END);

@@ -7,7 +7,9 @@
 #include "text/reply_parser.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,7 +27,8 @@ struct GenerationOptions {
   std::optional<ConstraintKind> constraint_kind;
   std::string constraint;
   bool plain = false;
-  std::uint32_t chunk = 0; // 0: the plan's
+  std::uint32_t chunk = 0;                  // 0: the plan's
+  std::chrono::microseconds write_ahead{0}; // how long a step may go on to draw what the next ones give
 };
 
 struct GenerationEvent {
@@ -41,6 +44,9 @@ public:
   // Throws STATE if there is neither a prompt nor a sequence with logits of its last token, and for a constraint
   // without a tokenizer; INVALID_ARGUMENT for a constraint that does not compile.
   Generation(std::shared_ptr<Sequence> sequence, std::span<const std::int32_t> prompt, GenerationOptions options);
+  ~Generation();
+  Generation(const Generation &) = delete;
+  Generation &operator=(const Generation &) = delete;
 
   // The text of the event is in text(), until the next step. Throws BUSY if another thread is stepping.
   GenerationEvent step();
@@ -54,14 +60,36 @@ public:
   }
 
 private:
+  // What a draw changes, but for the sequence.
+  struct Drawn {
+    std::optional<ReplyParser> parser;   // none without a tokenizer
+    std::optional<std::int32_t> pending; // not evaluated yet
+    std::optional<aby_finish_reason> finished;
+    std::uint64_t completion_tokens = 0, reasoning_tokens = 0;
+    aby_text_kind text_kind = ABY_TEXT_CONTENT;
+  };
+  // A step that was done before it was asked for, and what it left.
+  struct Ahead {
+    GenerationEvent event;
+    std::string text;
+    Drawn drawn;
+    std::uint64_t random_numbers;
+    std::size_t length; // of the sequence
+  };
+
   std::unique_lock<std::mutex> own(); // throws BUSY
+  GenerationEvent do_step();
+  void write_ahead(const GenerationEvent &first, std::chrono::steady_clock::time_point begin);
+  void keep(const GenerationEvent &event);
+  GenerationEvent give_kept();
+  void take_back(); // to what was given
   GenerationEvent event(aby_event_kind kind) const noexcept;
   GenerationEvent evaluate_prompt();
   GenerationEvent draw();
   GenerationEvent end(aby_finish_reason reason);
   bool ends(std::int32_t token) const noexcept;
   bool context_full();
-  bool reasoning() const noexcept { return parser_ && parser_->reasoning(); }
+  bool reasoning() const noexcept { return drawn_.parser && drawn_.parser->reasoning(); }
   std::int32_t drawn_token();
   void take_text(std::int32_t token);
   bool evaluate_tokens(std::span<const std::int32_t> tokens, bool logits); // false: cancelled
@@ -73,16 +101,13 @@ private:
   GenerationOptions options_;
   Sampler sampler_;
   AllowedTokens allowed_;
-  std::optional<ReplyParser> parser_; // none without a tokenizer
   std::mutex mutex_;
   std::atomic<bool> cancelled_{false};
   std::uint64_t epoch_;
   std::size_t prompt_done_ = 0;
-  std::optional<std::int32_t> pending_; // drawn, but not evaluated yet
-  std::optional<aby_finish_reason> finished_;
-  std::uint64_t completion_tokens_ = 0, reasoning_tokens_ = 0;
-  aby_text_kind text_kind_ = ABY_TEXT_CONTENT;
+  Drawn drawn_;
   std::string text_;
+  std::deque<Ahead> ahead_; // the first one is given; none: nothing is ahead
 };
 
 } // namespace abyssal

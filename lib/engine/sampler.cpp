@@ -95,6 +95,12 @@ std::int32_t Sampler::draw_unfiltered(std::span<const float> logits, TokenMask m
                                    }));
 }
 
+void Sampler::go_back(std::uint64_t taken) {
+  random_.seed(options_.seed);
+  random_.discard(taken);
+  taken_ = taken;
+}
+
 std::int32_t Sampler::draw(std::span<const float> logits, TokenMask mask) {
   if (options_.temperature <= 0.0f)
     return argmax(logits, mask);

@@ -30,6 +30,10 @@ public:
   // allows, of which there must be one.
   std::int32_t draw(std::span<const float> logits, TokenMask mask = {});
 
+  // Random numbers taken so far, and the way back to where it was after so many.
+  std::uint64_t taken() const noexcept { return taken_; }
+  void go_back(std::uint64_t taken);
+
 private:
   struct Candidate {
     std::int32_t token;
@@ -39,12 +43,16 @@ private:
   static bool likelier(const Candidate &a, const Candidate &b) noexcept;
   std::int32_t draw_unfiltered(std::span<const float> logits, TokenMask mask);
   // A point in [0, total). 53 random bits, so that it does not depend on the standard library's distributions.
-  double point_below(double total) { return static_cast<double>(random_() >> 11) * 0x1p-53 * total; }
+  double point_below(double total) {
+    ++taken_;
+    return static_cast<double>(random_() >> 11) * 0x1p-53 * total;
+  }
   // The candidate of that rank, 0 the likeliest; puts as many in order as it takes.
   const Candidate &ranked(std::size_t rank);
 
   SamplingOptions options_;
   std::mt19937_64 random_;
+  std::uint64_t taken_ = 0;
   std::vector<Candidate> candidates_; // the first ordered_ in their ranks, all others less likely
   std::size_t ordered_ = 0;
   std::vector<double> stretches_; // without filters: the weight of each stretch of tokens

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <thread>
 
 namespace {
@@ -253,4 +254,113 @@ TEST_CASE("a mask that cannot be is refused, and the one before stays") {
   options.mask_count = count;
   CHECK(aby_generation_create(&raw, s.get(), &prompt, 1, &options) == ABY_ERROR_INVALID_ARGUMENT);
   CHECK(aby_generation_set_mask(nullptr, mask.data(), count) == ABY_ERROR_INVALID_ARGUMENT);
+}
+
+namespace {
+
+aby_event step(const Generation &generation) {
+  auto event = make<aby_event>(aby_event_init);
+  ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+  return event;
+}
+
+// All that a step tells, as text.
+std::string told(const aby_event &event) {
+  std::string line(event.text, event.text_length);
+  for (const std::uint64_t number :
+       {static_cast<std::uint64_t>(event.kind), static_cast<std::uint64_t>(event.token),
+        static_cast<std::uint64_t>(event.text_kind), static_cast<std::uint64_t>(event.finish_reason), event.prompt_done,
+        event.prompt_total, event.completion_tokens, event.reasoning_tokens})
+    line += ' ' + std::to_string(number);
+  return line;
+}
+
+constexpr std::uint32_t kUnlimited = UINT32_MAX;
+
+} // namespace
+
+TEST_CASE("writing ahead changes no step") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const auto ids = static_cast<std::size_t>(vocab_size(model));
+  const std::vector<std::uint32_t> mask = mask_of(vocab_size(model), {30, 40, 41, 50, 60, 61, 70});
+  // What happens before each step of a reply.
+  const std::vector<std::function<void(int, const Generation &)>> interventions{
+      [](int, const Generation &) {},
+      [&](int at, const Generation &running) {
+        if (at == 4)
+          ABY_REQUIRE(aby_generation_set_mask(running.get(), mask.data(), ids));
+        if (at == 9)
+          ABY_REQUIRE(aby_generation_set_mask(running.get(), nullptr, 0));
+      },
+      [](int at, const Generation &running) {
+        if (at == 6)
+          ABY_REQUIRE(aby_generation_cancel(running.get()));
+      },
+  };
+  const auto free = reply(model, limited(12)).tokens;
+  for (const float temperature : {0.0f, 1.5f}) {
+    for (const bool stops : {false, true}) {
+      for (const auto &intervene : interventions) {
+        std::vector<std::string> steps[2];
+        std::size_t ahead = 0, lengths[2];
+        for (const int side : {0, 1}) {
+          aby_generation_options options = limited(16);
+          options.temperature = temperature;
+          options.seed = 7;
+          options.write_ahead = side == 1 ? kUnlimited : 0;
+          if (stops) {
+            options.stop_tokens = &free.back();
+            options.stop_token_count = 1;
+          }
+          const Sequence s = sequence(model);
+          Generation generation = start(s, {5, 6, 7}, options);
+          for (int at = 0; at < 20; ++at) {
+            intervene(at, generation);
+            steps[side].push_back(told(step(generation)));
+            if (at == 3)
+              ahead = length(s);
+          }
+          generation.reset();
+          lengths[side] = length(s);
+        }
+        CHECK(steps[0] == steps[1]);
+        CHECK(lengths[0] == lengths[1]);
+        CHECK(ahead > 5); // it was: the prompt, and the first two of three tokens
+      }
+    }
+  }
+}
+
+TEST_CASE("a reply that is left takes back what was written ahead") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  aby_generation_options options = limited(16);
+  options.temperature = 0;
+  const std::vector<std::int32_t> whole = reply(model, options).tokens;
+  options.write_ahead = kUnlimited;
+  const Sequence s = sequence(model);
+  Generation generation = start(s, {5, 6, 7}, options);
+  std::vector<std::int32_t> tokens;
+  for (int at = 0; at < 5; ++at) // the prompt and four tokens, the last of which is not evaluated
+    tokens.push_back(step(generation).token);
+  CHECK(length(s) == 18);
+  generation.reset();
+  REQUIRE(length(s) == 6);
+  // And goes on from there as if nothing had been.
+  options.max_tokens = 12;
+  const Reply rest = finish(start(s, {tokens.back()}, options));
+  CHECK(rest.tokens == std::vector<std::int32_t>(whole.begin() + 4, whole.end()));
+}
+
+TEST_CASE("weights that are replaced end a reply at the next step, whatever is ahead") {
+  const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  aby_generation_options options = limited(16);
+  options.write_ahead = kUnlimited;
+  const Sequence s = sequence(model);
+  Generation generation = start(s, {5, 6, 7}, options);
+  for (int at = 0; at < 5; ++at)
+    step(generation);
+  ABY_REQUIRE(aby_model_update(model.get(), nullptr, 0));
+  auto event = make<aby_event>(aby_event_init);
+  CHECK(aby_generation_step(&event, generation.get()) == ABY_ERROR_STATE);
+  CHECK(std::string(aby_last_error()) == "the model's weights were replaced during the reply");
 }

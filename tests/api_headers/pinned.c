@@ -233,6 +233,7 @@ FIELD(aby_generation_options, chunk, 60, 4);
 FIELD(aby_generation_options, mask, 64, 8);
 FIELD(aby_generation_options, mask_count, 72, 8);
 FIELD(aby_generation_options, constraint_kind, 80, 4);
+FIELD(aby_generation_options, write_ahead, 84, 4);
 FIELD(aby_generation_options, constraint, 88, 8);
 
 FIELD(aby_event, struct_size, 0, 4);

@@ -2,12 +2,13 @@
 
     python tests/bench/bindings.py [MODEL]       needs an idle machine, and what tests/run.sh leaves
 
-One process for each language lives through the whole run. In each round all of them write the same reply, one after
-another, in an order that changes from round to round so that each stands in each place, and follows each other one,
-equally often. A ratio is that of two times of one round: what slows the machine down for longer than a round cancels.
-The tables give medians of the ratios and the interval that holds the true median with 95 % confidence, whatever the
-ratios' distribution. C takes part twice: what the table says of "C again" is what the measurement cannot tell from
-nothing.
+In each round one process of each language writes the same reply, one after another, in an order that changes from round
+to round so that each stands in each place, and follows each other one, equally often. A ratio is that of two times of
+one round: what slows the machine down for longer than a round cancels. The processes are launched many times: where its
+pages lie in the machine's caches makes a process one or two percent faster or slower than another one of the same
+program for as long as it lives. The table gives the median over the launches of each launch's median ratio, and the
+interval that holds the true median with 95 % confidence, whatever the distribution. C takes part twice: what the table
+says of "C again" is what the measurement cannot tell from nothing.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from workers import LANGUAGES, Worker, Workers, argument_parser, languages, same
 
 LIMITS = {"Python": 0.03, "Node.js": 0.05, "Java": 0.03}  # per token, over C
 AGAIN = "C again"
-WARM_TOKENS = 16
+WARM_TOKENS = 16  # before each reply
+WARM_PROMPTS = 10  # before those that are measured
 PAUSE = 0.01  # seconds in which threads that spin after their work go to sleep
 
 
@@ -49,7 +51,7 @@ def median_interval(values: List[float]) -> Optional[Tuple[float, float]]:
 
 def verdict(interval: Optional[Tuple[float, float]], limit: float) -> str:
     if interval is None:
-        return "too few rounds"
+        return "too few launches"
     return "kept" if interval[1] <= limit else "broken" if interval[0] > limit else "not decided"
 
 
@@ -57,15 +59,16 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def decode_table(times: Dict[str, List[float]], tokens: int) -> str:
-    """times: seconds of each program's replies, round by round."""
+def decode_table(launches: List[Dict[str, List[float]]], tokens: int) -> str:
+    """launches: of each, the seconds of each program's replies, round by round."""
     lines = ["| | tokens/s | per token over C | 95 % interval | limit |", "|---|---|---|---|---|"]
-    for name, seconds in times.items():
-        rate = f"| {name} | {tokens / statistics.median(seconds):.0f} |"
+    for name in launches[0]:
+        rate = f"| {name} | {tokens / statistics.median(second for times in launches for second in times[name]):.0f} |"
         if name == LANGUAGES["c"]:
             lines.append(rate + " | | |")
             continue
-        over = [mine / of_c - 1 for mine, of_c in zip(seconds, times[LANGUAGES["c"]])]
+        over = [statistics.median(mine / of_c - 1 for mine, of_c in zip(times[name], times[LANGUAGES["c"]]))
+                for times in launches]
         interval = median_interval(over)
         shown = f"{percent(interval[0])} to {percent(interval[1])}" if interval else ""
         limit = f"{percent(LIMITS[name])}: {verdict(interval, LIMITS[name])}" if name in LIMITS else ""
@@ -98,23 +101,22 @@ def ask_in_turn(workers: List[Worker], index: int, *question) -> Dict[str, dict]
 
 def measure_decode(workers: List[Worker], tokens: int, warm: int, rounds: int) -> Dict[str, List[float]]:
     times: Dict[str, List[float]] = {worker.name: [] for worker in workers}
-    for index in range(-warm, rounds):
+    for worker in workers:
+        for _ in range(warm):
+            worker.ask("decode", tokens)
+    for index in range(rounds):
         answers = ask_in_turn(workers, index, "decode", tokens)
         same(answers, "digest")
-        if index < 0:
-            continue
         for name, answer in answers.items():
             times[name].append(answer["seconds"])
-        if index % 20 == 19:
-            print(f"{index + 1} rounds of {rounds}", file=sys.stderr)
     return times
 
 
-def measure_logits(workers: List[Worker], tokens: int, warm: int, rounds: int):
+def measure_logits(workers: List[Worker], tokens: int, rounds: int):
     """Seconds of each program's ways, and what all have had: elements, and C's seconds of evaluation."""
     times: Dict[str, Dict[str, List[float]]] = {}
     evaluations = []
-    for index in range(-warm, rounds):
+    for index in range(-WARM_PROMPTS, rounds):
         answers = ask_in_turn(workers, index, "logits", tokens)
         same(answers, "elements", "last")
         if index < 0:
@@ -130,9 +132,11 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser = argument_parser(__doc__, "beside C (default c,python,node,java)")
     parser.add_argument("--tokens", type=positive_number, default=256, help="of a reply (default 256)")
     parser.add_argument("--prompt", type=positive_number, default=512, help="tokens whose logits are read (default 512)")
-    parser.add_argument("--rounds", type=positive_number, default=150, help="of replies (default 150)")
-    parser.add_argument("--logits-rounds", type=positive_number, default=40, help="of prompts (default 40)")
-    parser.add_argument("--warm", type=positive_number, default=10, help="rounds of each before (default 10)")
+    parser.add_argument("--launches", type=positive_number, default=20, help="of all programs (default 20)")
+    parser.add_argument("--rounds", type=positive_number, default=10, help="of replies in each launch (default 10)")
+    parser.add_argument("--logits-rounds", type=positive_number, default=40, help="of prompts, in one launch (default 40)")
+    parser.add_argument("--warm", type=positive_number, default=60,
+                        help="replies of each before, in each launch: a compiler at work takes a core (default 60)")
     return parser.parse_args(arguments)
 
 
@@ -140,18 +144,23 @@ def main(arguments: Optional[List[str]] = None) -> int:
     options = parse_arguments(arguments)
     try:
         names = [name for name in languages(options.languages) if name != "c"]
-        with tempfile.TemporaryDirectory() as work, \
-                Workers(options.model, options.build, pathlib.Path(work), node=options.node) as all_of_them:
-            workers = [all_of_them.start("c"), all_of_them.start("c", AGAIN), *map(all_of_them.start, names)]
-            times = measure_decode(workers, options.tokens, options.warm, options.rounds)
-            del workers[1]
-            logits, elements, evaluation = measure_logits(workers, options.prompt, options.warm, options.logits_rounds)
+        launches = []
+        with tempfile.TemporaryDirectory() as work:
+            for launch in range(options.launches):
+                with Workers(options.model, options.build, pathlib.Path(work), node=options.node) as all_of_them:
+                    workers = [all_of_them.start("c"), all_of_them.start("c", AGAIN), *map(all_of_them.start, names)]
+                    launches.append(measure_decode(workers, options.tokens, options.warm, options.rounds))
+                    print(f"{launch + 1} launches of {options.launches}", file=sys.stderr)
+                    if launch + 1 == options.launches:
+                        del workers[1]
+                        logits, elements, evaluation = measure_logits(workers, options.prompt, options.logits_rounds)
     except Failure as failure:
         print(f"bindings: {failure}", file=sys.stderr)
         return 1
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
     print(f"{pathlib.Path(options.model).name} on {cpu_model(cpuinfo)}, {physical_cores(cpuinfo)} cores; medians.\n\n"
-          f"Greedy decoding, {options.rounds} rounds of {options.tokens} tokens:\n\n{decode_table(times, options.tokens)}\n\n"
+          f"Greedy decoding, {options.launches} launches, {options.rounds} rounds each of {options.tokens} tokens:\n\n"
+          f"{decode_table(launches, options.tokens)}\n\n"
           f"Logits of a prompt of {options.prompt} tokens, {elements * 4 / 1e6:.2f} MB, after an evaluation of "
           f"{1e3 * evaluation:.1f} ms, {options.logits_rounds} rounds:\n\n{logits_table(logits)}")
     return 0

@@ -128,7 +128,8 @@ class Workers:
             raise Failure(f"{self.build}/java: there are no jars, or they are older than the library; tests/java/run.sh "
                           "makes them")
         classes = self.work / "classes"
-        run(["javac", "-d", str(classes), "-cp", ":".join(jars), str(HERE / "BindingsJava.java")], 600)
+        if not classes.exists():
+            run(["javac", "-d", str(classes), "-cp", ":".join(jars), str(HERE / "BindingsJava.java")], 600)
         return ["java", *(JAVA_MEMORY if self.memory else []), "--enable-native-access=ALL-UNNAMED", "-cp",
                 ":".join([str(classes), *jars]), "BindingsJava"]
 

@@ -41,7 +41,7 @@ ENUMS = {  # typedef: prefix of its constants
     "aby_attention": "ABY_ATTENTION_",
     "aby_constraint": "ABY_CONSTRAINT_",
 }
-INTERNAL = {"struct_size", "reserved", "stop_token_count", "mask_count"}
+INTERNAL = {"struct_size", "reserved", "stop_token_count", "mask_count", "write_ahead"}
 UNSEEN = {"aby_tensor", "aby_array", "aby_event"}  # these cross by hand
 
 

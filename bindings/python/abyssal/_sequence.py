@@ -232,7 +232,7 @@ class Sequence:
             grammar=grammar,
             mask=mask,
         )
-        stream = Stream(lambda: _abyssal.Generation(self._raw, as_tokens(tokens), options), self._worker)
+        stream = Stream(lambda: _abyssal.Generation(self._raw, as_tokens(tokens), options, own=False), self._worker)
         stream._begun()  # takes its copy of the tokens
         return stream
 

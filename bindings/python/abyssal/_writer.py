@@ -134,7 +134,7 @@ class Writer:
 
         def begin() -> _abyssal.Generation:
             tokens = raw.tokenize(utf8(prompt), ADD_BOS) if isinstance(prompt, str) else as_tokens(prompt)
-            return _abyssal.Generation(sequence._raw, tokens, options)
+            return _abyssal.Generation(sequence._raw, tokens, options, own=True)
 
         started = Stream(begin, self._worker, sequence.close)
         if not isinstance(prompt, str):
@@ -248,7 +248,7 @@ class Writer:
             if sequence is not None:
                 shared = shared_prefix(sequence._raw.tokens(), tokens)
                 sequence.truncate(shared)
-            return _abyssal.Generation(target._raw, memoryview(tokens)[shared:], options)
+            return _abyssal.Generation(target._raw, memoryview(tokens)[shared:], options, own=sequence is None)
 
         started = Stream(begin, self._worker, target.close if sequence is None else None)
         return started if stream else started.reply()

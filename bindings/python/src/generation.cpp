@@ -25,6 +25,8 @@ namespace {
 // Handing a step to the helper thread costs two switches of threads, which a small model's token has no time for. A
 // step that will be as short as this may keep Ctrl-C waiting.
 constexpr double kShortStep = 0.02; // seconds
+// Between two tokens of a small model the interpreter's data leave the core's caches: it is left alone for some tokens.
+constexpr std::uint32_t kWriteAhead = 1000; // microseconds
 
 struct GenerationOptions {
   aby_generation_options raw = default_generation_options();
@@ -39,7 +41,9 @@ struct GenerationState {
 
   std::shared_ptr<SequenceState> sequence;
   generation object;
-  std::uint64_t left; // tokens of the prompt that are not evaluated
+  std::uint64_t left;       // tokens of the prompt that are not evaluated
+  double seconds = 0;       // of the steps that gave tokens after the first, which is drawn from logits that are there
+  std::uint64_t tokens = 0; // of those steps: some take the time of several, and the next ones none
 };
 
 class GenerationHandle : public Handle<GenerationState> {
@@ -88,13 +92,16 @@ std::unique_ptr<GenerationOptions> make_options(std::uint64_t max_tokens, float 
   return options;
 }
 
+// own: nobody else looks at the sequence, which may then be ahead of the events.
 std::unique_ptr<GenerationHandle> create(const SequenceHandle &sequence, const py::buffer &prompt,
-                                         const GenerationOptions &options) {
+                                         const GenerationOptions &options, bool own) {
   auto on = sequence.get();
   const std::vector<std::int32_t> tokens = to_vector(prompt);
+  aby_generation_options raw = options.raw;
+  raw.write_ahead = own ? kWriteAhead : 0;
   const Outside outside;
   const auto lock = on->enter();
-  generation made(on->object, tokens, options.raw);
+  generation made(on->object, tokens, raw);
   return std::make_unique<GenerationHandle>(make_state<GenerationState>(on, std::move(made), tokens.size()));
 }
 
@@ -170,12 +177,14 @@ py::object step(const GenerationHandle &handle) {
   else
     run_interruptible(body, [&] { state->object.cancel(); });
   const std::uint64_t left = event.prompt_total - event.prompt_done;
-  // The first token of a reply is drawn from logits that are there, and its end may evaluate nothing: that tells
-  // nothing.
-  const bool token = event.kind == ABY_EVENT_TOKEN && event.completion_tokens > 1;
-  if (const std::uint64_t evaluated = token ? 1 : state->left - left; evaluated > 0)
-    seconds_per_token = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() /
-                        static_cast<double>(evaluated);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (event.kind == ABY_EVENT_TOKEN && event.completion_tokens > 1) {
+    state->seconds += seconds;
+    ++state->tokens;
+    seconds_per_token = state->seconds / static_cast<double>(state->tokens);
+  } else if (state->left > left) {
+    seconds_per_token = seconds / static_cast<double>(state->left - left);
+  }
   state->left = left;
   return EventMaker::get().make(event);
 }
@@ -201,7 +210,8 @@ void bind_generation(py::module_ &module) {
            py::arg("top_k"), py::arg("min_p"), py::arg("seed"), py::arg("ignore_eos"), py::arg("stop_tokens"),
            py::arg("plain"), py::arg("chunk"), py::arg("constraint_kind"), py::arg("constraint"), py::arg("mask"));
   py::class_<GenerationHandle> type(module, "Generation", "A reply being written.");
-  type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"));
+  type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"),
+           py::kw_only(), py::arg("own"));
   type.def("step", &step, "Does one step: its event.");
   type.def("set_mask", &set_mask, py::arg("mask"), "Allows the ids whose flag is not 0; no flags: all.");
   type.def("cancel", &cancel, "Ends the reply at the next step.");

@@ -28,7 +28,8 @@ class HeaderTest {
   private static final Map<String, List<String>> SPELT = Map.ofEntries(
       entry("progress_context", List.of()), entry("warning_context", List.of()),
       entry("stop_token_count", List.of()), entry("text_length", List.of()),
-      entry("mask_count", List.of()), entry("constraint_kind", List.of("jsonSchema", "regex", "grammar")),
+      entry("mask_count", List.of()), entry("write_ahead", List.of()),
+      entry("constraint_kind", List.of("jsonSchema", "regex", "grammar")),
       entry("constraint", List.of("jsonSchema", "regex", "grammar")),
       entry("tools_json", List.of("tools")), entry("variables_json", List.of("variables")),
       entry("keep", List.of("hidden", "hiddenLayers", "routes")),

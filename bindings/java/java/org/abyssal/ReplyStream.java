@@ -16,6 +16,10 @@ import java.util.stream.StreamSupport;
  * sequence keeps what was evaluated. One thread at a time iterates; any thread may cancel.
  */
 public final class ReplyStream implements Iterator<Event>, Iterable<Event>, AutoCloseable {
+  // Microseconds that a reply may be ahead of its reader on a sequence that nobody else can look at: between two tokens of
+  // a small model what Java needs leaves the core's caches, so it is left alone for some tokens.
+  private static final long WRITE_AHEAD = 1000;
+
   private final Generation generation;
   private final Use use;
   private final Watch watch;
@@ -34,6 +38,7 @@ public final class ReplyStream implements Iterator<Event>, Iterable<Event>, Auto
       Sequence on, int[] prompt, GenerationOptions options, boolean plainByDefault, boolean owned) {
     on.use.enter();
     try (RawGenerationOptions raw = options.raw(plainByDefault)) {
+      raw.setWriteAhead(owned ? WRITE_AHEAD : 0);
       Generation generation = new Generation(on, prompt, raw, options);
       return new ReplyStream(generation, on, owned, options.cancellation);
     } catch (RuntimeException | Error failed) {
