@@ -244,6 +244,7 @@ public:
   Napi::Value poll(napi_env env);
   Napi::Value take(napi_env env);
   void cancel();
+  bool finish_at_end();
   Task stop(std::uint64_t prompt_done, std::uint64_t completion_tokens);
 };
 

@@ -5,6 +5,7 @@ import fs from 'node:fs/promises';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { Model } from 'abyssal';
 import { LONG, checkpoint, shared, sleep, slow } from './support.mjs';
 
 const run = promisify(execFile);
@@ -34,12 +35,12 @@ test('timers and files go on during a long prompt', async () => {
 });
 
 test('many requests at once take turns', async () => {
-  const model = await shared('tiny-v3');
-  const alone = (await model.generate([5, 6, 7], { maxTokens: 56, ...GREEDY }).reply()).tokens;
+  const model = await Model.open(checkpoint('tiny-v3'), { cacheTokens: 16384 });
+  const alone = (await model.generate([5, 6, 7], { maxTokens: 300, ...GREEDY }).reply()).tokens;
   const begun = [];
   const request = async (number) => {
     const tokens = [];
-    for await (const event of model.generate([5, 6, 7], { maxTokens: 56, ...GREEDY })) {
+    for await (const event of model.generate([5, 6, 7], { maxTokens: 300, ...GREEDY })) {
       if (event.kind !== 'token') continue;
       begun.push(number);
       tokens.push(event.token);
@@ -88,6 +89,29 @@ test('a worker is terminated during its calls', async () => {
   for (let round = 0; round < 3; round += 1) {
     const { worker, messages } = work({ backend: 'reference', long: LONG.slice(0, 2000) });
     while (!messages.includes('long')) await sleep(5);
+    await worker.terminate();
+  }
+});
+
+const BUSY_WORKER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { Model } = require('abyssal');
+  (async () => {
+    const model = await Model.open(workerData, { cacheTokens: 4096 });
+    parentPort.postMessage('open');
+    for (;;) {
+      await model.generate([5, 6, 7], { maxTokens: 50, temperature: 0, ignoreEos: true }).reply();
+      await Promise.all([1, 2, 3].map(() => model.tokenize('text')));
+    }
+  })();
+`;
+
+// Nothing can be thrown into an environment that ends: what the library has to tell then is dropped.
+test('a worker is terminated at any moment of its replies', async () => {
+  for (let round = 0; round < 60; round += 1) {
+    const worker = new Worker(BUSY_WORKER, { eval: true, workerData: checkpoint('tiny-v3') });
+    await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    await sleep((round * 7) % 12);
     await worker.terminate();
   }
 });

@@ -8,7 +8,7 @@ const { CONSTRAINTS, constraintOf, maskFlags } = require('./constraint.cjs');
 const KINDS = ['prompt', 'token', 'end'];
 const TEXT_KINDS = ['content', 'reasoning'];
 const FINISH_REASONS = [null, 'stop', 'length', 'cancelled'];
-const NUMBERS = 8; // of an event, as generation.cpp writes them
+const NUMBERS = 9; // of an event, as generation.cpp writes them
 
 class Event {
   constructor(text, numbers, at) {
@@ -51,8 +51,9 @@ class Stream {
   #native = null;
   #mask; // until the reply begins
   #owned = null;
-  #texts = [];
-  #numbers = null;
+  #text = ''; // of the events that are here, and how much of it was read
+  #textAt = 0;
+  #numbers = []; // of the events, and how many of these were read
   #at = 0;
   #last = null;
   #state = 'new'; // 'running', then 'ended'
@@ -90,21 +91,25 @@ class Stream {
   }
 
   #takeHere() {
-    this.#last = new Event(this.#texts[this.#at], this.#numbers, this.#at * NUMBERS);
-    this.#at += 1;
+    const at = this.#at;
+    const end = this.#numbers[at + NUMBERS - 1];
+    this.#last = new Event(this.#text.slice(this.#textAt, end), this.#numbers, at);
+    this.#at = at + NUMBERS;
+    this.#textAt = end;
     return this.#last;
   }
 
   async #next() {
     if (this.#state === 'new') await this.#start();
     while (this.#state === 'running') {
-      if (this.#at < this.#texts.length) {
+      if (this.#at < this.#numbers.length) {
         const event = this.#takeHere();
         if (event.kind === 'end') await this.#stop();
         return { value: event, done: false };
       }
       const batch = this.#native.poll() ?? (await this.#native.take());
-      this.#texts = batch.texts;
+      this.#text = batch.text;
+      this.#textAt = 0;
       this.#numbers = batch.numbers;
       this.#at = 0;
     }
@@ -127,7 +132,8 @@ class Stream {
     this.#state = 'ended';
     this.#signal?.removeEventListener('abort', this.#abort);
     try {
-      await this.#native?.stop(this.#last?.promptDone ?? 0, this.#last?.completionTokens ?? 0);
+      const atEnd = this.#last?.kind === 'end' && this.#native.finish_at_end(); // needs no other thread
+      if (!atEnd) await this.#native?.stop(this.#last?.promptDone ?? 0, this.#last?.completionTokens ?? 0);
     } finally {
       this.#native = null;
       this.#owned?.close();
@@ -140,7 +146,7 @@ class Stream {
 
   next() {
     // An event that is here, and is not the last, needs no turn: turns take longer than a small model's token.
-    if (this.#waiting === 0 && this.#state === 'running' && this.#at < this.#texts.length - 1)
+    if (this.#waiting === 0 && this.#state === 'running' && this.#at + NUMBERS < this.#numbers.length)
       return Promise.resolve({ value: this.#takeHere(), done: false });
     this.#waiting += 1;
     const turn = this.#turns.then(async () => {

@@ -9,11 +9,12 @@ namespace abyssal::node {
 
 namespace {
 
-constexpr std::size_t kAhead = 32; // events that wait for their reader
+constexpr std::size_t kAhead = 128; // events that wait for their reader
 // A reader is woken at most so often: waking the event loop takes longer than a small model's token, and time from the
 // threads that evaluate. A model with tokens longer than this wakes it for each.
-constexpr std::chrono::milliseconds kBetweenWakes{2};
-constexpr std::size_t kEventNumbers = 8; // as stream.cjs reads them
+constexpr std::chrono::milliseconds kBetweenWakes{5};
+constexpr std::uint32_t kStretch = 1000; // microseconds that the library may be left alone with a reply
+constexpr std::size_t kEventNumbers = 9; // as stream.cjs reads them
 
 struct Event {
   aby_event raw;
@@ -23,22 +24,35 @@ using Events = std::deque<Event>;
 
 const std::uint8_t *flags_of(const std::string &mask) { return reinterpret_cast<const std::uint8_t *>(mask.data()); }
 
+// Characters of a string of JavaScript, which are those of UTF-16.
+std::size_t js_length(std::string_view utf8) {
+  std::size_t length = 0;
+  for (const char byte : utf8) {
+    const auto bits = static_cast<unsigned char>(byte);
+    length += (bits & 0xC0) == 0x80 ? 0 : bits >= 0xF0 ? 2 : 1;
+  }
+  return length;
+}
+
+// One text, which the script cuts: making a string of each event takes longer than all the rest.
 Napi::Value to_js(Napi::Env env, const Events &events) {
-  const Napi::Array texts = Napi::Array::New(env, events.size());
   Napi::Float64Array numbers = Napi::Float64Array::New(env, events.size() * kEventNumbers);
   double *next = numbers.Data();
-  std::uint32_t i = 0;
+  std::string text;
+  std::size_t text_end = 0;
   for (const Event &event : events) {
-    texts.Set(i++, Napi::String::New(env, event.text));
+    text += event.text;
+    text_end += js_length(event.text);
     const aby_event &raw = event.raw;
     for (const double number : {static_cast<double>(raw.kind), static_cast<double>(raw.text_kind),
                                 static_cast<double>(raw.token), static_cast<double>(raw.finish_reason),
                                 static_cast<double>(raw.prompt_done), static_cast<double>(raw.prompt_total),
-                                static_cast<double>(raw.completion_tokens), static_cast<double>(raw.reasoning_tokens)})
+                                static_cast<double>(raw.completion_tokens), static_cast<double>(raw.reasoning_tokens),
+                                static_cast<double>(text_end)})
       *next++ = number;
   }
   const Napi::Object made = Napi::Object::New(env);
-  made.Set("texts", texts);
+  made.Set("text", Napi::String::New(env, text));
   made.Set("numbers", numbers);
   return made;
 }
@@ -103,6 +117,17 @@ public:
       sequence_->object.truncate(begin_ + keep);
   }
 
+  // The same at once, on the JavaScript thread, for a reply that has ended by itself and was read to its end.
+  bool finish_at_end() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!ended_ || !ready_.empty())
+        return false;
+    }
+    finish(UINT64_MAX);
+    return true;
+  }
+
   const std::shared_ptr<Lane> &lane() const { return sequence_->lane; }
 
 private:
@@ -116,10 +141,9 @@ private:
   }
 
   void write_on_or_wake() {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     write_on();
-    if (!ready_.empty() || at_end())
-      wake();
+    wake(lock, !ready_.empty() || at_end());
   }
 
   // One step, on the lane. Others that wait for the lane have their turn before the next one.
@@ -127,10 +151,10 @@ private:
     std::optional<Failure> failed;
     Event event{};
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
       if (stopped_) {
         writing_ = false;
-        return wake();
+        return wake(lock, true);
       }
     }
     try {
@@ -139,7 +163,7 @@ private:
     } catch (...) {
       failed = current_failure();
     }
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     writing_ = false;
     if (failed) {
       failure_ = std::move(failed);
@@ -147,9 +171,9 @@ private:
       ended_ = event.raw.kind == ABY_EVENT_END;
       ready_.push_back(std::move(event));
     }
-    if (is_due())
-      wake();
+    const bool due = is_due();
     write_on();
+    wake(lock, due);
   }
 
   // Under the lock: whether the reader is to have what there is at once. If not, which is only where it writes ahead,
@@ -159,12 +183,13 @@ private:
            std::chrono::steady_clock::now() - last_wake_ >= kBetweenWakes;
   }
 
-  // Under the lock: gives the reader that waits what there is.
-  void wake() {
-    if (!waiting_ || woken_)
+  // If it is due, gives the reader that waits what there is. Lets go of the lock first, for which it would wait.
+  void wake(std::unique_lock<std::mutex> &lock, bool due) {
+    if (!due || !waiting_ || woken_)
       return;
     woken_ = true;
     last_wake_ = std::chrono::steady_clock::now();
+    lock.unlock();
     bridge_.post([self = shared_from_this()](Napi::Env env) { self->deliver(env); });
   }
 
@@ -197,7 +222,7 @@ private:
   Events ready_;
   std::optional<Failure> failure_;
   bool writing_ = false, ended_ = false, stopped_ = false, woken_ = false;
-  std::chrono::steady_clock::time_point last_wake_; // long ago
+  std::chrono::steady_clock::time_point last_wake_ = std::chrono::steady_clock::now();
   std::shared_ptr<Napi::Promise::Deferred> waiting_;
 };
 
@@ -226,6 +251,7 @@ void Generation::create(Napi::Env env, const Sequence &sequence, std::vector<std
   const std::vector<std::uint32_t> words = mask_words(flags_of(mask), mask.size());
   options->raw.mask = words.empty() ? nullptr : words.data();
   options->raw.mask_count = mask.size();
+  options->raw.write_ahead = write_ahead ? kStretch : 0;
   writer_ = std::make_shared<Writer>(Bridge::of(env), on, generation(on->object, prompt, options->raw), write_ahead);
   Bridge::of(env).watch(writer_);
 }
@@ -245,6 +271,8 @@ void Generation::cancel() {
 Task Generation::set_mask(std::string mask) {
   return make_task(writer_->lane(), [writer = writer_, mask = std::move(mask)] { writer->set_mask(mask); });
 }
+
+bool Generation::finish_at_end() { return writer_->finish_at_end(); }
 
 Task Generation::stop(std::uint64_t prompt_done, std::uint64_t completion_tokens) {
   writer_->stop();

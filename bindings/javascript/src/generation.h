@@ -25,12 +25,15 @@ public:
               std::vector<std::int32_t> stop_tokens, const std::string &mask, bool write_ahead);
   // Between two steps: the promise of undefined.
   Task set_mask(std::string mask);
-  // The events that are there, as {texts, numbers}: the texts, and kEventNumbers numbers of each event. null: none.
+  // The events that are there, as {text, numbers}: the texts in a row, and kEventNumbers numbers of each event, the last
+  // of them where its text ends. null: none.
   Napi::Value poll(Napi::Env env);
   // The promise of at least one event. One at a time.
   Napi::Value take(Napi::Env env);
   // No further step; a running one is interrupted, and the reply ends with "cancelled".
   void cancel();
+  // Frees the sequence of a reply that has ended by itself and whose events were read; false: it is not at its end.
+  bool finish_at_end();
   // Ends the reply for good: the promise of undefined, when the sequence is free and holds what the reader has seen.
   Task stop(std::uint64_t prompt_done, std::uint64_t completion_tokens);
 

@@ -87,7 +87,7 @@ bool Lane::has_waiting_jobs() const {
 
 bool Lane::submit(std::function<void()> job) {
   State &state = *state_;
-  const std::lock_guard lock(state.mutex);
+  std::unique_lock lock(state.mutex);
   if (state.stopped)
     return false;
   state.jobs.push_back(std::move(job));
@@ -110,6 +110,7 @@ bool Lane::submit(std::function<void()> job) {
       }
     }
   }
+  lock.unlock(); // else the thread that wakes waits for it
   state.changed.notify_one();
   return true;
 }
