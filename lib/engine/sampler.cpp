@@ -1,22 +1,60 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 
 namespace abyssal {
 
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+// Sixteen running maxima: as many compare at once as the machine has lanes. NaN is greater than nothing.
+float largest(std::span<const float> values) noexcept {
+  std::array<float, 16> most;
+  most.fill(kLowest);
+  std::size_t i = 0;
+  for (; i + most.size() <= values.size(); i += most.size())
+    for (std::size_t lane = 0; lane < most.size(); ++lane)
+      most[lane] = values[i + lane] > most[lane] ? values[i + lane] : most[lane];
+  for (; i < values.size(); ++i)
+    most[0] = values[i] > most[0] ? values[i] : most[0];
+  return *std::max_element(most.begin(), most.end());
+}
+
+// The first allowed one that is a number, or the first allowed one: for logits that are all NaN or minus infinity.
+std::size_t first_allowed(std::span<const float> logits, TokenMask mask) noexcept {
+  std::size_t allowed = logits.size();
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (!allows(mask, i))
+      continue;
+    if (!std::isnan(logits[i]))
+      return i;
+    allowed = std::min(allowed, i);
+  }
+  return allowed < logits.size() ? allowed : logits.empty() ? 0 : logits.size() - 1;
+}
+
+} // namespace
+
 std::int32_t argmax(std::span<const float> logits, TokenMask mask) noexcept {
-  std::size_t best = 0;
-  bool found = false;
-  for_each_allowed(mask, 0, logits.size(), [&](std::size_t i) {
-    if (std::isnan(logits[i]) || (found && !(logits[i] > logits[best])))
-      return;
-    best = i;
-    found = true;
-  });
-  while (!found && best + 1 < logits.size() && !allows(mask, best))
-    ++best;
-  return static_cast<std::int32_t>(best);
+  constexpr std::size_t kPart = 256; // whole words of masks
+  std::size_t best = logits.size();
+  float most = kLowest;
+  for (std::size_t begin = 0; begin < logits.size(); begin += kPart) {
+    const std::size_t end = std::min(begin + kPart, logits.size());
+    if (!(largest(logits.subspan(begin, end - begin)) > most))
+      continue; // without those that the mask forbids it would be smaller still
+    for_each_allowed(mask, begin, end, [&](std::size_t i) {
+      if (logits[i] > most) {
+        most = logits[i];
+        best = i;
+      }
+    });
+  }
+  return static_cast<std::int32_t>(best < logits.size() ? best : first_allowed(logits, mask));
 }
 
 namespace {

@@ -36,6 +36,27 @@ TEST_CASE("argmax: ties to the lower index, NaN never wins") {
   CHECK(argmax(std::vector<float>{-infinity, -infinity}) == 0);
 }
 
+TEST_CASE("argmax: the first of the largest numbers, wherever they are") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const std::size_t size : {1, 15, 16, 17, 255, 256, 257, 1000}) {
+    for (std::size_t first = 0; first < size; first += 7) {
+      for (const float rest : {-1.0f, -infinity, nan}) {
+        std::vector<float> logits(size, rest);
+        if (first > 0)
+          logits[0] = nan;
+        for (const std::size_t other : {size - 1, (first + size) / 2}) // ties behind it
+          logits[std::max(first, other)] = 2;
+        logits[first] = 2;
+        CHECK(argmax(logits) == static_cast<std::int32_t>(first));
+      }
+    }
+  }
+  std::vector<float> low(300, nan); // nothing above minus infinity: the first number
+  low[270] = low[290] = -infinity;
+  CHECK(argmax(low) == 270);
+}
+
 TEST_CASE("draws follow the softmax") {
   SamplingOptions options;
   options.seed = 7;
