@@ -14,7 +14,9 @@ namespace abyssal {
 
 namespace {
 
-BackendHandle built_in(const abk_backend *backend) { return {backend, [](const abk_backend *) {}}; }
+BackendHandle built_in(const abk_backend *backend) {
+  return {backend, [](const abk_backend *) {}};
+}
 
 std::string built_in_names() {
   std::string names;

@@ -9,8 +9,8 @@
 
 namespace abyssal {
 
-// One thread's last error. Each backend has a thread_local one of its own. A plain array: setting it cannot fail, and it
-// needs no destructor, so a module that holds one can be unloaded.
+// One thread's last error. Each backend has a thread_local one of its own. A plain array: setting it cannot fail, and
+// it needs no destructor, so a module that holds one can be unloaded.
 class ErrorText {
 public:
   void set(const char *text) noexcept {

@@ -72,8 +72,7 @@ inline MoeExpertsCall check_moe_experts(const abk_moe_experts_args &args) {
   call.x = check_rows(args.x, args.rows, hidden, "moe_experts: x");
   call.routed = check_swiglu(args.gate, args.up, args.down, hidden, experts, "moe_experts: ");
   if (args.shared_gate != nullptr || args.shared_up != nullptr || args.shared_down != nullptr)
-    call.shared =
-        check_swiglu(args.shared_gate, args.shared_up, args.shared_down, hidden, 1, "moe_experts: shared_");
+    call.shared = check_swiglu(args.shared_gate, args.shared_up, args.shared_down, hidden, 1, "moe_experts: shared_");
   call.out = check_rows(args.out, args.rows, hidden, "moe_experts: out");
   if (args.rows == 0)
     return call;

@@ -30,8 +30,8 @@ void moe_experts(const abk_moe_experts_args &args) {
     Matrix chosen(static_cast<std::int64_t>(places[e].size()), x.cols);
     for (std::int64_t i = 0; i < chosen.rows; ++i)
       std::copy_n(x.row(places[e][static_cast<std::size_t>(i)] / args.top_k), x.cols, chosen.row(i));
-    const Matrix made = swiglu(chosen, *call.routed.gate, *call.routed.up, *call.routed.down,
-                               static_cast<std::int64_t>(e));
+    const Matrix made =
+        swiglu(chosen, *call.routed.gate, *call.routed.up, *call.routed.down, static_cast<std::int64_t>(e));
     for (std::int64_t i = 0; i < made.rows; ++i)
       std::copy_n(made.row(i), x.cols, parts.row(places[e][static_cast<std::size_t>(i)]));
   }

@@ -83,9 +83,8 @@ std::vector<std::int32_t> choose(std::span<const double> choice, const abk_moe_r
   const std::vector<std::int32_t> kept =
       best(group_scores(choice, args.n_group, two), args.topk_group, [](std::int32_t) { return true; });
   const std::int32_t size = args.experts / args.n_group;
-  return best(choice, args.top_k, [&](std::int32_t expert) {
-    return std::binary_search(kept.begin(), kept.end(), expert / size);
-  });
+  return best(choice, args.top_k,
+              [&](std::int32_t expert) { return std::binary_search(kept.begin(), kept.end(), expert / size); });
 }
 
 } // namespace

@@ -58,7 +58,8 @@ std::string count_text(std::uint64_t count) {
 
 void ProgressBar::show(std::uint64_t done, std::uint64_t total) {
   constexpr int kWidth = 30;
-  const int percent = total > 0 ? static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total)) : 100;
+  const int percent =
+      total > 0 ? static_cast<int>(100.0 * static_cast<double>(done) / static_cast<double>(total)) : 100;
   if (percent == percent_ || !error_is_terminal())
     return;
   percent_ = percent;

@@ -20,8 +20,8 @@ int tokenize(const TokenizeOptions &options) {
   const std::string text = options.text == "-" ? read_argument("-", "the text") : options.text;
   check_utf8(text, "the text");
   const abyssal::model model = options.model.open();
-  const auto flags = static_cast<std::uint32_t>((options.bos ? ABY_TOKENIZE_ADD_BOS : 0) |
-                                                (options.plain ? ABY_TOKENIZE_PLAIN : 0));
+  const auto flags =
+      static_cast<std::uint32_t>((options.bos ? ABY_TOKENIZE_ADD_BOS : 0) | (options.plain ? ABY_TOKENIZE_PLAIN : 0));
   const std::vector<std::int32_t> tokens = model.tokenize(text, flags);
   if (options.json) {
     print_json({{"tokens", tokens}});

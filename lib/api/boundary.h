@@ -38,7 +38,8 @@ template <typename Struct> void write_struct(Struct *out, Struct value, std::siz
 }
 
 // The body of an init function.
-template <typename Struct> aby_status init_struct(Struct *out, std::size_t size, const Struct &defaults, const char *name) {
+template <typename Struct>
+aby_status init_struct(Struct *out, std::size_t size, const Struct &defaults, const char *name) {
   return guard([&] {
     require(out, "out");
     check_struct_size(size, sizeof(Struct), name);

@@ -14,7 +14,8 @@ public:
   template <typename Callable>
     requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef>)
   FunctionRef(Callable &&callable) // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
-      : object_(const_cast<void *>(static_cast<const void *>(&callable))), call_([](void *object, Args... args) -> Result {
+      : object_(const_cast<void *>(static_cast<const void *>(&callable))),
+        call_([](void *object, Args... args) -> Result {
           return (*static_cast<std::remove_reference_t<Callable> *>(object))(args...);
         }) {}
   Result operator()(Args... args) const { return call_(object_, args...); }

@@ -68,13 +68,13 @@ private:
   std::vector<std::int32_t> blocks_;
   std::size_t mtp_rows_ = 0; // pairs in the MTP layer's cache
   SequenceOutputs outputs_;
-  EvalOptions kept_;         // what outputs_ holds
+  EvalOptions kept_; // what outputs_ holds
   bool has_outputs_ = false;
   std::vector<float> cache_copy_; // of the last cache output
 };
 
-// Appends the tokens of each item to its sequence and evaluates them in shared passes. All sequences belong to one model
-// and differ. On any error every sequence is as before, without outputs.
+// Appends the tokens of each item to its sequence and evaluates them in shared passes. All sequences belong to one
+// model and differ. On any error every sequence is as before, without outputs.
 void evaluate(std::span<const EvalItem> items, const EvalOptions &options);
 
 } // namespace abyssal

@@ -36,7 +36,8 @@ template <typename Element> Element *append_rows(std::vector<Element> &to, std::
 template <typename Element>
 void copy_rows_out(const PassContext &pass, Element *to, abk_span from, std::int64_t count) {
   pass.device.check(
-      pass.api.copy_out(pass.device.stream(), to, from, static_cast<std::uint64_t>(count) * sizeof(Element)), "copy_out");
+      pass.api.copy_out(pass.device.stream(), to, from, static_cast<std::uint64_t>(count) * sizeof(Element)),
+      "copy_out");
 }
 
 // Logits of the last rows that each sequence asks for, appended to the vector that `where` picks.

@@ -78,11 +78,21 @@ Workspace::Sizes Workspace::sizes_for(const WorkspaceSize &size) const {
   const std::uint64_t act = dtype_size(activations_);
   const std::uint64_t mtp = mtp_ ? 1 : 0;
   Sizes sizes{};
-  sizes.bytes = {rows * hidden * 4,       rows * hidden * act, rows * hidden * 4,         rows * hidden * 4,
-                 rows * heads * q_dim * act, rows * kv * act,  rows * kv * act,           rows * heads * v_dim * act,
-                 rows * experts * 4,      rows * top_k * 4,    rows * top_k * 4,
+  sizes.bytes = {rows * hidden * 4,
+                 rows * hidden * act,
+                 rows * hidden * 4,
+                 rows * hidden * 4,
+                 rows * heads * q_dim * act,
+                 rows * kv * act,
+                 rows * kv * act,
+                 rows * heads * v_dim * act,
+                 rows * experts * 4,
+                 rows * top_k * 4,
+                 rows * top_k * 4,
                  static_cast<std::uint64_t>(size.logits_rows) * static_cast<std::uint64_t>(c.vocab_size) * 4,
-                 mtp * rows * 2 * hidden * act, mtp * rows * hidden * 4, scratch_bytes(size)};
+                 mtp * rows * 2 * hidden * act,
+                 mtp * rows * hidden * 4,
+                 scratch_bytes(size)};
   return sizes;
 }
 
@@ -103,7 +113,8 @@ void Workspace::reserve(const WorkspaceSize &size) {
   WorkspaceSize grown;
   grown.rows = std::max(size.rows > size_.rows ? round_up(size.rows) : 0, size_.rows);
   grown.context = std::max(size.context > size_.context ? round_up(size.context) : 0, size_.context);
-  grown.logits_rows = std::max(size.logits_rows > size_.logits_rows ? round_up(size.logits_rows) : 0, size_.logits_rows);
+  grown.logits_rows =
+      std::max(size.logits_rows > size_.logits_rows ? round_up(size.logits_rows) : 0, size_.logits_rows);
   const Sizes sizes = sizes_for(grown);
   const auto members = Sizes::members();
   Buffers next;

@@ -31,18 +31,18 @@ public:
   aby_dtype activations() const noexcept { return activations_; }
 
   struct Buffers {
-    Buffer residual;  // F32 [rows, hidden]
-    Buffer normed;    // activations [rows, hidden]
-    Buffer delta;     // F32 [rows, hidden]
-    Buffer final;     // F32 [rows, hidden]: after the final norm
-    Buffer q;         // activations [rows, q width]
-    Buffer k, v;      // activations [rows, kv width], grouped-query attention
-    Buffer attended;  // activations [rows, attention output width]
-    Buffer router;    // F32 [rows, experts]
-    Buffer index;     // I32 [rows, top_k]
-    Buffer weight;    // F32 [rows, top_k]
-    Buffer logits;    // F32 [logits_rows, vocab]
-    Buffer mtp_pair;  // activations [rows, 2 * hidden]: [enorm(embedding) ; hnorm(hidden)]
+    Buffer residual;   // F32 [rows, hidden]
+    Buffer normed;     // activations [rows, hidden]
+    Buffer delta;      // F32 [rows, hidden]
+    Buffer final;      // F32 [rows, hidden]: after the final norm
+    Buffer q;          // activations [rows, q width]
+    Buffer k, v;       // activations [rows, kv width], grouped-query attention
+    Buffer attended;   // activations [rows, attention output width]
+    Buffer router;     // F32 [rows, experts]
+    Buffer index;      // I32 [rows, top_k]
+    Buffer weight;     // F32 [rows, top_k]
+    Buffer logits;     // F32 [logits_rows, vocab]
+    Buffer mtp_pair;   // activations [rows, 2 * hidden]: [enorm(embedding) ; hnorm(hidden)]
     Buffer mtp_hidden; // F32 [rows, hidden]: hidden states of the tokens before
     Buffer scratch;
   };

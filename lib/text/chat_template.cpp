@@ -98,8 +98,7 @@ std::string chat_template_of_config(const std::string &tokenizer_config, const s
   if (!entry->is_array())
     fail(ABY_ERROR_FORMAT, origin, ": tokenizer_config: chat_template is neither a string nor a list");
   for (const ordered_json &named : *entry) {
-    if (!named.is_object() || !named.contains("name") || !named.contains("template") ||
-        !named["template"].is_string())
+    if (!named.is_object() || !named.contains("name") || !named.contains("template") || !named["template"].is_string())
       fail(ABY_ERROR_FORMAT, origin, ": tokenizer_config: an entry of chat_template lacks its name or template");
     if (named["name"] == "default")
       return named["template"].get<std::string>();

@@ -18,7 +18,8 @@ class ChatTemplate {
 public:
   // template_text: Jinja. tokenizer_config: JSON text whose *_token entries become variables (bos_token, ...), or "".
   // Throws TEMPLATE on a syntax error, with its line.
-  static std::shared_ptr<const ChatTemplate> create(const std::string &template_text, const std::string &tokenizer_config);
+  static std::shared_ptr<const ChatTemplate> create(const std::string &template_text,
+                                                    const std::string &tokenizer_config);
   ~ChatTemplate();
   ChatTemplate(const ChatTemplate &) = delete;
   ChatTemplate &operator=(const ChatTemplate &) = delete;

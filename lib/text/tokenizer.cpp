@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-
 namespace abyssal {
 
 using nlohmann::json;
@@ -50,9 +49,9 @@ json parse_config(const std::string &tokenizer_config, const std::string &origin
   return config;
 }
 
-// Whether BOS goes before a text. add_bos_token decides where it is given: the published DeepSeek checkpoints say true in
-// a class that honours it (LlamaTokenizerFast), Qwen's say false. LlamaTokenizer's own default is true. Otherwise the
-// post-processor of tokenizer.json decides (Llama 3).
+// Whether BOS goes before a text. add_bos_token decides where it is given: the published DeepSeek checkpoints say true
+// in a class that honours it (LlamaTokenizerFast), Qwen's say false. LlamaTokenizer's own default is true. Otherwise
+// the post-processor of tokenizer.json decides (Llama 3).
 bool asks_for_bos(const json &config, bool post_processor_adds) {
   const auto entry = config.find("add_bos_token");
   if (entry != config.end() && entry->is_boolean())
@@ -95,8 +94,8 @@ std::shared_ptr<const Tokenizer> Tokenizer::create(const std::string &tokenizer_
       abytext_tokenizer_create(tokenizer_json.data(), tokenizer_json.size(), &handle, error.out());
   // A panic while reading means that the file contradicts itself in a way that nobody foresaw.
   if (result != ABYTEXT_OK)
-    fail(result == ABYTEXT_UNSUPPORTED ? ABY_ERROR_UNSUPPORTED : ABY_ERROR_FORMAT, origin, ": tokenizer: ",
-         error.view());
+    fail(result == ABYTEXT_UNSUPPORTED ? ABY_ERROR_UNSUPPORTED : ABY_ERROR_FORMAT, origin,
+         ": tokenizer: ", error.view());
   state->handle.reset(handle);
   abytext_tokenizer_vocabulary(handle, &state->vocabulary);
 
@@ -118,8 +117,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, bool plain) c
     fail(ABY_ERROR_ENCODING, "text is not valid UTF-8 at byte ", invalid, " of ", text.size());
   IdsOwner owner;
   RustText error;
-  const std::int32_t result = abytext_tokenizer_encode(state_->handle.get(), text.data(), text.size(), plain ? 1 : 0,
-                                                       &owner.ids, error.out());
+  const std::int32_t result =
+      abytext_tokenizer_encode(state_->handle.get(), text.data(), text.size(), plain ? 1 : 0, &owner.ids, error.out());
   if (result != ABYTEXT_OK)
     fail(status_of_call(result, ABY_ERROR_FORMAT), state_->origin, ": tokenizer: ", error.view());
   return {owner.ids.data, owner.ids.data + owner.ids.size};

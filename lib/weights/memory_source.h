@@ -11,8 +11,8 @@ namespace abyssal {
 // that cannot be, or bytes that do not fit the shape; STRUCT_SIZE.
 std::shared_ptr<const TensorSource> make_memory_source(const aby_tensor *const *tensors, std::size_t count);
 
-// The tensors of base, except those that replacements has. A source is let go as soon as no tensor of it is left, so that
-// replacing the same tensors again and again does not gather memory.
+// The tensors of base, except those that replacements has. A source is let go as soon as no tensor of it is left, so
+// that replacing the same tensors again and again does not gather memory.
 std::shared_ptr<const TensorSource> overlay(const std::shared_ptr<const TensorSource> &base,
                                             const std::shared_ptr<const TensorSource> &replacements);
 

@@ -11,8 +11,8 @@
 namespace abyssal {
 
 struct SafetensorsEntry {
-  TensorView view;       // dtype AUTO for a stored type that the library has no name for
-  std::string stored;    // the type as stored, such as "BF16"
+  TensorView view;          // dtype AUTO for a stored type that the library has no name for
+  std::string stored;       // the type as stored, such as "BF16"
   std::uint64_t offset = 0; // of the data in the file
 };
 

@@ -36,7 +36,8 @@ Reply finish(const Generation &generation) {
   return reply;
 }
 
-Reply reply(const Model &model, const aby_generation_options &options, const std::vector<std::int32_t> &prompt = {5, 6, 7}) {
+Reply reply(const Model &model, const aby_generation_options &options,
+            const std::vector<std::int32_t> &prompt = {5, 6, 7}) {
   const Sequence s = sequence(model);
   return finish(start(s, prompt, options));
 }

@@ -95,7 +95,8 @@ TEST_CASE("moe_experts equals plain loops") {
   const auto weight = random(index.size(), 104);
 
   std::vector<double> want(x.size(), 0.0);
-  const auto add_mlp = [&](std::int32_t t, const float *g, const float *u, const float *d, std::int32_t width, double w) {
+  const auto add_mlp = [&](std::int32_t t, const float *g, const float *u, const float *d, std::int32_t width,
+                           double w) {
     const float *row = x.data() + t * hidden;
     for (std::int32_t i = 0; i < width; ++i) {
       double a = 0, b = 0;

@@ -14,7 +14,8 @@ using namespace test;
 
 // The tensors of a checkpoint as the C API takes them.
 struct Tensors {
-  explicit Tensors(const std::string &folder) : source(abyssal::open_safetensors_folder(folder)), names(source->names()) {
+  explicit Tensors(const std::string &folder)
+      : source(abyssal::open_safetensors_folder(folder)), names(source->names()) {
     std::ifstream file(folder + "/config.json");
     std::stringstream text;
     text << file.rdbuf();
@@ -53,8 +54,8 @@ Model open_tensors(const Tensors &tensors, const std::string &backend) {
   options.backend = backend.c_str();
   options.cache_tokens = 512;
   aby_model *model = nullptr;
-  ABY_REQUIRE(
-      aby_model_open_tensors(&model, tensors.config.c_str(), tensors.pointers.data(), tensors.pointers.size(), &options));
+  ABY_REQUIRE(aby_model_open_tensors(&model, tensors.config.c_str(), tensors.pointers.data(), tensors.pointers.size(),
+                                     &options));
   return Model(model);
 }
 

@@ -16,10 +16,10 @@ struct Checkpoint {
   const char *name;
   bool mtp;
 };
-constexpr Checkpoint kCheckpoints[] = {{"tiny-v2-lite", false},          {"tiny-v2", false},
-                                       {"tiny-v3", true},                {"tiny-v3-fp8", true},
-                                       {"tiny-kimi-k2", false},          {"tiny-r1-distill-qwen", false},
-                                       {"tiny-r1-distill-llama", false}};
+constexpr Checkpoint kCheckpoints[] = {
+    {"tiny-v2-lite", false},         {"tiny-v2", false},      {"tiny-v3", true},
+    {"tiny-v3-fp8", true},           {"tiny-kimi-k2", false}, {"tiny-r1-distill-qwen", false},
+    {"tiny-r1-distill-llama", false}};
 const std::vector<std::string> kPrompts = {"p0", "p1", "p2", "p3"};
 
 void check_near(const std::vector<float> &got, const std::vector<float> &want, double limit, const std::string &what) {
@@ -152,8 +152,8 @@ TEST_CASE("bf16 activations stay within their tolerance") {
       eval(s, expected.ints("p2.input_ids"), eval_with);
       // The first layers, before a route that bf16 cannot resolve can send a token to another expert.
       for (const std::int32_t layer : {0, 1})
-        check_near(floats(output(s, ABY_OUTPUT_HIDDEN, layer)),
-                   expected.floats("p2.hidden." + std::to_string(layer)), 1e-2, "hidden." + std::to_string(layer));
+        check_near(floats(output(s, ABY_OUTPUT_HIDDEN, layer)), expected.floats("p2.hidden." + std::to_string(layer)),
+                   1e-2, "hidden." + std::to_string(layer));
     }
   }
 }

@@ -142,12 +142,12 @@ TEST_CASE("architectures and features that are not supported are named") {
 
 TEST_CASE("absurd numbers are refused by name") {
   CHECK(changed("rms_norm_eps", "1e-06").status() == ABY_OK);
-  for (const char *name : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size",
-                           "max_position_embeddings", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim",
-                           "v_head_dim", "num_experts_per_tok", "moe_intermediate_size", "moe_layer_freq", "n_group",
-                           "topk_group"}) {
-    for (const char *value : {"0", "-1", "1152921504606846976", "18446744073709551615", "1e300", "2.5", "\"7\"", "[]",
-                              "{}", "true"})
+  for (const char *name :
+       {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size",
+        "max_position_embeddings", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+        "num_experts_per_tok", "moe_intermediate_size", "moe_layer_freq", "n_group", "topk_group"}) {
+    for (const char *value :
+         {"0", "-1", "1152921504606846976", "18446744073709551615", "1e300", "2.5", "\"7\"", "[]", "{}", "true"})
       refused(name, value);
     CHECK(changed(name, "0").text().find(name) != std::string::npos);
   }

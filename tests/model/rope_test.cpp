@@ -38,8 +38,14 @@ TEST_CASE("without scaling the frequencies are powers of theta, and a row is cos
 
 TEST_CASE("YaRN as DeepSeek-V3 uses it: ends kept and divided, the score scaled by m squared") {
   ModelConfig config = mla_config();
-  config.rope = {.theta = 10000, .scaling = RopeScaling::kYarn, .factor = 40, .original_max_position_embeddings = 4096,
-                 .beta_fast = 32, .beta_slow = 1, .mscale = 1, .mscale_all_dim = 1};
+  config.rope = {.theta = 10000,
+                 .scaling = RopeScaling::kYarn,
+                 .factor = 40,
+                 .original_max_position_embeddings = 4096,
+                 .beta_fast = 32,
+                 .beta_slow = 1,
+                 .mscale = 1,
+                 .mscale_all_dim = 1};
   const Rope rope(config);
   const auto plain = [](int i) { return std::pow(10000.0, -i / 32.0); };
   // 32 turns of 4096 positions: index 10.46; one turn: index 22.5. The ramp runs from 10 to 23.
@@ -58,8 +64,14 @@ TEST_CASE("YaRN as DeepSeek-V3 uses it: ends kept and divided, the score scaled 
 
 TEST_CASE("YaRN with mscale alone scales cos and sin, not the score") {
   ModelConfig config = mla_config();
-  config.rope = {.theta = 10000, .scaling = RopeScaling::kYarn, .factor = 16, .original_max_position_embeddings = 4096,
-                 .beta_fast = 32, .beta_slow = 1, .mscale = 1, .mscale_all_dim = 0};
+  config.rope = {.theta = 10000,
+                 .scaling = RopeScaling::kYarn,
+                 .factor = 16,
+                 .original_max_position_embeddings = 4096,
+                 .beta_fast = 32,
+                 .beta_slow = 1,
+                 .mscale = 1,
+                 .mscale_all_dim = 0};
   const Rope rope(config);
   std::vector<float> table;
   rope.append(table, 0);

@@ -17,7 +17,7 @@ namespace test {
 #define ABY_REQUIRE(call)                                                                                              \
   do {                                                                                                                 \
     const aby_status aby_require_status = (call);                                                                      \
-    INFO(std::string(aby_last_error()));                                                                                           \
+    INFO(std::string(aby_last_error()));                                                                               \
     REQUIRE(aby_require_status == ABY_OK);                                                                             \
   } while (false)
 
@@ -37,11 +37,11 @@ template <typename Struct, typename Init> Struct make(Init init) {
 }
 inline aby_model_options model_options() { return make<aby_model_options>(aby_model_options_init); }
 inline aby_eval_options eval_options() { return make<aby_eval_options>(aby_eval_options_init); }
-inline aby_generation_options generation_options() {
-  return make<aby_generation_options>(aby_generation_options_init);
-}
+inline aby_generation_options generation_options() { return make<aby_generation_options>(aby_generation_options_init); }
 
-inline std::string checkpoint(const std::string &name) { return std::string(ABYSSAL_TEST_DATA) + "/conformance/" + name; }
+inline std::string checkpoint(const std::string &name) {
+  return std::string(ABYSSAL_TEST_DATA) + "/conformance/" + name;
+}
 
 // reference, cpu, and the deferred module, which is loaded as any backend module is.
 inline std::vector<std::string> backends() { return {"reference", "cpu", ABYSSAL_DEFERRED_MODULE}; }

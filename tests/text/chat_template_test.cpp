@@ -21,8 +21,8 @@ std::string render(const std::string &text, const std::string &messages = "[]", 
   return ChatTemplate::create(text, "")->render({messages, tools, variables, true});
 }
 
-std::string template_error(const std::string &text, const std::string &messages = "[]", const std::string &variables = "",
-                           const std::string &tools = "") {
+std::string template_error(const std::string &text, const std::string &messages = "[]",
+                           const std::string &variables = "", const std::string &tools = "") {
   const auto error = error_of([&] { (void)render(text, messages, variables, tools); });
   REQUIRE(error);
   CHECK(error->status() == ABY_ERROR_TEMPLATE);
@@ -44,7 +44,8 @@ TEST_CASE("every rendering equals Jinja2's as transformers sets it up") {
     const std::string variables = shared("variables").dump();
     std::string rendered;
     const auto error = error_of([&] {
-      const auto compiled = ChatTemplate::create(shared("template").get<std::string>(), shared("special_tokens").dump());
+      const auto compiled =
+          ChatTemplate::create(shared("template").get<std::string>(), shared("special_tokens").dump());
       rendered = compiled->render({messages, tools, variables, entry["add_generation_prompt"].get<bool>()});
     });
     CAPTURE(entry["name"].get<std::string>());
@@ -71,9 +72,12 @@ TEST_CASE("the template of a config") {
   CHECK(chat_template_of_config("{}", "x").empty());
   CHECK(chat_template_of_config(R"({"chat_template": null})", "x").empty());
   CHECK(chat_template_of_config(R"({"chat_template": "a"})", "x") == "a");
-  CHECK(chat_template_of_config(R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})", "x") == "d");
+  CHECK(chat_template_of_config(
+            R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})",
+            "x") == "d");
   CHECK(chat_template_of_config(R"({"chat_template": [{"name": "tool_use", "template": "t"}]})", "x").empty());
-  for (const char *config : {"{", "[]", "\xff", R"({"chat_template": 3})", R"({"chat_template": [3]})", R"({"chat_template": [{"name": "default"}]})"}) {
+  for (const char *config : {"{", "[]", "\xff", R"({"chat_template": 3})", R"({"chat_template": [3]})",
+                             R"({"chat_template": [{"name": "default"}]})"}) {
     CAPTURE(config);
     const auto error = error_of([&] { (void)chat_template_of_config(config, "model/folder"); });
     REQUIRE(error);
@@ -83,7 +87,8 @@ TEST_CASE("the template of a config") {
 }
 
 TEST_CASE("special tokens become variables") {
-  const char *config = R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": null, "image_token": "<i>",
+  const char *config =
+      R"({"bos_token": "<s>", "eos_token": {"content": "</s>"}, "pad_token": null, "image_token": "<i>",
                            "add_bos_token": true, "additional_special_tokens": ["<x>", {"content": "<y>"}]})";
   const auto compiled = ChatTemplate::create("{{ bos_token }}{{ eos_token }}{{ image_token }}{{ pad_token is defined }}"
                                              "{{ add_bos_token is defined }}{{ additional_special_tokens }}",
@@ -137,19 +142,24 @@ TEST_CASE("the date") {
 }
 
 TEST_CASE("templates that would not end, or eat all memory, are stopped") {
-  const char *doubling = "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}";
+  const char *doubling =
+      "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}";
   for (const std::string &text : {
            std::string("{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}"),
            std::string("{% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}"),
            std::string(doubling),
-           std::string("{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"),
-           std::string("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}"),
+           std::string("{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% "
+                       "endfor %}"),
+           std::string(
+               "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}"),
            std::string("{% macro m(x) %}{{ m(x ~ x) }}{% endmacro %}{{ m('aaaa') }}"),
            std::string("{{ 'a' * 10000000000 }}"),
-           std::string("{% set ns = namespace(x=[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}"),
+           std::string("{% set ns = namespace(x=[]) %}{% for i in range(100000) %}{% set ns.x = [ns.x] %}{% endfor "
+                       "%}{{ ns.x }}"),
            std::string("{% set ns = namespace(x=1) %}{% set ns.x = [ns] %}{{ ns.x }}"),
            std::string("{% set ns = namespace(x=1) %}{% set ns.x = ns %}{{ ns.x | tojson }}"),
-           std::string("{% set ns = namespace() %}{% macro m() %}{{ ns.x }}{% endmacro %}{% set ns.x = m %}{{ ns.x() }}"),
+           std::string(
+               "{% set ns = namespace() %}{% macro m() %}{{ ns.x }}{% endmacro %}{% set ns.x = m %}{{ ns.x() }}"),
            std::string("{% set a = namespace() %}{% set b = namespace(a=a) %}{% set a.b = [{'k': b}] %}{{ a }}"),
            std::string("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}"),
            "{{ " + std::string(100'000, '(') + " }}",

@@ -57,7 +57,8 @@ TEST_CASE("a prompt that ends in an open <think> starts the reply inside the rea
     CHECK(ReplyParser(prompt, false).reasoning());
     CHECK(parse({"hm", "\n", "</think>", "\n\n", "4"}, prompt) == Reply{"hm", "4"});
   }
-  for (const char *prompt : {"", "<think> is a marker", "<think>\n</think>\n", "think>", "what is <think>?<｜Assistant｜>"}) {
+  for (const char *prompt :
+       {"", "<think> is a marker", "<think>\n</think>\n", "think>", "what is <think>?<｜Assistant｜>"}) {
     CAPTURE(prompt);
     CHECK_FALSE(ReplyParser(prompt, false).reasoning());
     CHECK(parse({"4"}, prompt) == Reply{"", "4"});
@@ -69,15 +70,16 @@ TEST_CASE("markers and the line breaks beside them are not text") {
   const Reply expected{"first\n\nsecond", "answer\n"};
   CHECK(parse({text}) == expected);
   CHECK(parse(bytes_of(text)) == expected);
-  CHECK(parse({"<think>", "\n", "\n", "first", "\n\n", "second", "\r\n", "\n", "</think>", "\n\r\n", "\n", "answer\n"}) ==
-        expected);
+  CHECK(parse({"<think>", "\n", "\n", "first", "\n\n", "second", "\r\n", "\n", "</think>", "\n\r\n", "\n",
+               "answer\n"}) == expected);
   CHECK(parse({"<th", "ink>a</", "think", ">b"}) == Reply{"a", "b"});
   CHECK(parse({"<think>", "</think>", "x"}) == Reply{"", "x"});
   CHECK(parse({"<think>\n\n</think>\n\n", "x"}) == Reply{"", "x"});
 }
 
 TEST_CASE("what only looks like a marker is text") {
-  for (const std::string &text : std::vector<std::string>{"<thin", "a < b", "<<", "<think", "</ think>", "<thinking>", "</thinker>", "<thi<think"}) {
+  for (const std::string &text : std::vector<std::string>{"<thin", "a < b", "<<", "<think", "</ think>", "<thinking>",
+                                                          "</thinker>", "<thi<think"}) {
     CAPTURE(text);
     CHECK(parse({text}) == Reply{"", text});
     CHECK(parse(bytes_of(text)) == Reply{"", text});
@@ -140,7 +142,8 @@ TEST_CASE("plain: markers are text") {
 
 TEST_CASE("how a reply is cut into tokens changes nothing") {
   std::mt19937 random(7);
-  const std::vector<std::string> parts = {"<think>", "</think>", "\n", "\r\n", "a", "<", "</", "think>", "é", "中", "😀", "\xff", " "};
+  const std::vector<std::string> parts = {"<think>", "</think>", "\n", "\r\n", "a",    "<", "</",
+                                          "think>",  "é",        "中", "😀",   "\xff", " "};
   for (int round = 0; round < 3000; ++round) {
     std::string text;
     for (std::size_t i = random() % 12; i > 0; --i)

@@ -101,7 +101,8 @@ TEST_CASE("damaged tokenizer_config.json") {
   for (const char *config : {"{", "[]", "3", "\xff", "{\"a\": }"})
     check_refused(good, config);
   // Wrong types of entries are as good as none.
-  const auto tokenizer = Tokenizer::create(good, R"({"bos_token": 3, "add_bos_token": "yes", "tokenizer_class": []})", "x");
+  const auto tokenizer =
+      Tokenizer::create(good, R"({"bos_token": 3, "add_bos_token": "yes", "tokenizer_class": []})", "x");
   CHECK_FALSE(tokenizer->bos_token());
   CHECK_FALSE(tokenizer->adds_bos());
 }

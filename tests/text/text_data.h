@@ -20,7 +20,9 @@ inline std::string read_data(const std::string &name) {
   return text.str();
 }
 
-inline nlohmann::ordered_json read_json(const std::string &name) { return nlohmann::ordered_json::parse(read_data(name)); }
+inline nlohmann::ordered_json read_json(const std::string &name) {
+  return nlohmann::ordered_json::parse(read_data(name));
+}
 
 // The error that body throws, or none. Anything but an abyssal::Error passes through.
 template <typename Body> std::optional<Error> error_of(Body &&body) {

@@ -40,10 +40,11 @@ nlohmann::json small(const nlohmann::json &changes = nlohmann::json::object()) {
 }
 
 nlohmann::json bos_template() {
-  return {{"type", "TemplateProcessing"},
-          {"single", {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-          {"pair", {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}}},
-          {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {7}}, {"tokens", {"<s>"}}}}}}};
+  return {
+      {"type", "TemplateProcessing"},
+      {"single", {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}}},
+      {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {7}}, {"tokens", {"<s>"}}}}}}};
 }
 
 std::string random_text(std::mt19937 &random) {
@@ -136,7 +137,8 @@ TEST_CASE("a long text") {
 }
 
 TEST_CASE("special tokens") {
-  const auto tokenizer = open("text/tiny-deepseek-v3.tokenizer.json", R"({"bos_token": {"content": "<｜begin▁of▁sentence｜>"}})");
+  const auto tokenizer =
+      open("text/tiny-deepseek-v3.tokenizer.json", R"({"bos_token": {"content": "<｜begin▁of▁sentence｜>"}})");
   const Ids ids = tokenizer->encode("<｜begin▁of▁sentence｜>hi<think>", false);
   REQUIRE(ids.size() >= 3);
   CHECK(ids.front() == 0);
@@ -189,15 +191,18 @@ TEST_CASE("whether BOS is added") {
   CHECK_FALSE(adds(small(), R"({"bos_token": "<s>"})"));
   CHECK(adds(small(), R"({"bos_token": "<s>", "add_bos_token": true})"));
   CHECK(adds(small(), R"({"bos_token": {"content": "<s>"}, "tokenizer_class": "LlamaTokenizerFast"})"));
-  CHECK_FALSE(adds(small(), R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": false})"));
+  CHECK_FALSE(
+      adds(small(), R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizerFast", "add_bos_token": false})"));
   CHECK_FALSE(adds(small(), R"({"bos_token": "<none>", "add_bos_token": true})"));
   CHECK_FALSE(adds(small(), R"({"bos_token": null, "add_bos_token": true})"));
   CHECK(adds(small(with_bos), ""));
   CHECK(adds(small(with_bos), R"({"bos_token": "<s>"})"));
   CHECK_FALSE(adds(small(with_bos), R"({"bos_token": "<s>", "add_bos_token": false})"));
-  const nlohmann::json nested = {{"type", "Sequence"},
-                                 {"processors", {{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", true}},
-                                                 bos_template()}}};
+  const nlohmann::json nested = {
+      {"type", "Sequence"},
+      {"processors",
+       {{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", true}},
+        bos_template()}}};
   CHECK(adds(small({{"post_processor", nested}}), ""));
   CHECK(Tokenizer::create(small(with_bos).dump(), "", "small")->bos_token() == 7);
   // What the post-processor adds is not part of the ids.
@@ -207,19 +212,34 @@ TEST_CASE("whether BOS is added") {
 TEST_CASE("truncation and padding of the file do not touch the ids") {
   const nlohmann::json cut = {
       {"truncation", {{"direction", "Right"}, {"max_length", 1}, {"strategy", "LongestFirst"}, {"stride", 0}}},
-      {"padding", {{"strategy", {{"Fixed", 8}}}, {"direction", "Right"}, {"pad_to_multiple_of", nullptr}, {"pad_id", 7}, {"pad_type_id", 0}, {"pad_token", "<s>"}}}};
+      {"padding",
+       {{"strategy", {{"Fixed", 8}}},
+        {"direction", "Right"},
+        {"pad_to_multiple_of", nullptr},
+        {"pad_id", 7},
+        {"pad_type_id", 0},
+        {"pad_token", "<s>"}}}};
   CHECK(Tokenizer::create(small(cut).dump(), "", "small")->encode("abab", false) == Ids{3, 3});
 }
 
 TEST_CASE("decoders of sentencepiece-like tokenizers") {
-  const nlohmann::json model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr},
-                                {"end_of_word_suffix", nullptr}, {"fuse_unk", false}, {"byte_fallback", true},
+  const nlohmann::json model = {{"type", "BPE"},
+                                {"dropout", nullptr},
+                                {"unk_token", nullptr},
+                                {"continuing_subword_prefix", nullptr},
+                                {"end_of_word_suffix", nullptr},
+                                {"fuse_unk", false},
+                                {"byte_fallback", true},
                                 {"vocab", {{"▁a", 0}, {"b", 1}, {"<0xC3>", 2}, {"<0xA9>", 3}, {"▁", 4}, {"<0xZZ>", 5}}},
                                 {"merges", nlohmann::json::array()}};
   const nlohmann::json sequence = {{"type", "Sequence"},
-                                   {"decoders", {{{"type", "Replace"}, {"pattern", {{"String", "▁"}}}, {"content", " "}}, {{"type", "ByteFallback"}},
-                                                 {{"type", "Fuse"}}, {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}}}}};
-  const nlohmann::json metaspace = {{"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "always"}, {"split", true}};
+                                   {"decoders",
+                                    {{{"type", "Replace"}, {"pattern", {{"String", "▁"}}}, {"content", " "}},
+                                     {{"type", "ByteFallback"}},
+                                     {{"type", "Fuse"}},
+                                     {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}}}}};
+  const nlohmann::json metaspace = {
+      {"type", "Metaspace"}, {"replacement", "▁"}, {"prepend_scheme", "always"}, {"split", true}};
   const Ids ids = {0, 1, 4, 0};
   for (const nlohmann::json &decoder : {sequence, metaspace}) {
     const auto tokenizer = Tokenizer::create(
@@ -232,7 +252,8 @@ TEST_CASE("decoders of sentencepiece-like tokenizers") {
       CHECK(tokenizer->decode(bytes.data(), bytes.size(), false) == "é");
     }
   }
-  for (const nlohmann::json &decoder : {nlohmann::json(nullptr), nlohmann::json{{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}}) {
+  for (const nlohmann::json &decoder :
+       {nlohmann::json(nullptr), nlohmann::json{{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}}) {
     const auto error = error_of([&] { (void)Tokenizer::create(small({{"decoder", decoder}}).dump(), "", "small"); });
     REQUIRE(error);
     CHECK(error->status() == ABY_ERROR_UNSUPPORTED);

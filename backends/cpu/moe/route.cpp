@@ -113,8 +113,11 @@ void moe_route(CpuDevice &device, const abk_moe_route_args &args) {
   const float *bias = vector_or_null(call.bias);
   device.run((args.rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task, Worker &) {
     const auto experts = static_cast<std::size_t>(args.experts);
-    Row row{std::vector<float>(experts), std::vector<float>(experts),
-            std::vector<float>(static_cast<std::size_t>(std::max(args.n_group, 1))), {}, {}};
+    Row row{std::vector<float>(experts),
+            std::vector<float>(experts),
+            std::vector<float>(static_cast<std::size_t>(std::max(args.n_group, 1))),
+            {},
+            {}};
     for (std::int64_t r = task * kRowsPerTask; r < std::min<std::int64_t>(args.rows, (task + 1) * kRowsPerTask); ++r)
       route_row(args, bias, reinterpret_cast<const float *>(call.logits.row(r)), row, call.index + r * args.top_k,
                 call.weight + r * args.top_k);

@@ -44,11 +44,11 @@ Napi::Value to_js(Napi::Env env, const Events &events) {
     text += event.text;
     text_end += js_length(event.text);
     const aby_event &raw = event.raw;
-    for (const double number : {static_cast<double>(raw.kind), static_cast<double>(raw.text_kind),
-                                static_cast<double>(raw.token), static_cast<double>(raw.finish_reason),
-                                static_cast<double>(raw.prompt_done), static_cast<double>(raw.prompt_total),
-                                static_cast<double>(raw.completion_tokens), static_cast<double>(raw.reasoning_tokens),
-                                static_cast<double>(text_end)})
+    for (const double number :
+         {static_cast<double>(raw.kind), static_cast<double>(raw.text_kind), static_cast<double>(raw.token),
+          static_cast<double>(raw.finish_reason), static_cast<double>(raw.prompt_done),
+          static_cast<double>(raw.prompt_total), static_cast<double>(raw.completion_tokens),
+          static_cast<double>(raw.reasoning_tokens), static_cast<double>(text_end)})
       *next++ = number;
   }
   const Napi::Object made = Napi::Object::New(env);

@@ -25,8 +25,8 @@ public:
               std::vector<std::int32_t> stop_tokens, const std::string &mask, bool write_ahead);
   // Between two steps: the promise of undefined.
   Task set_mask(std::string mask);
-  // The events that are there, as {text, numbers}: the texts in a row, and kEventNumbers numbers of each event, the last
-  // of them where its text ends. null: none.
+  // The events that are there, as {text, numbers}: the texts in a row, and kEventNumbers numbers of each event, the
+  // last of them where its text ends. null: none.
   Napi::Value poll(Napi::Env env);
   // The promise of at least one event. One at a time.
   Napi::Value take(Napi::Env env);

@@ -90,7 +90,8 @@ class Event(NamedTuple):
 class Stream:
     """A reply while it is written: an iterator of events, ended by one of kind "end". For `for`, and for `async for`.
 
-    With `for`, each event is computed in the calling thread, without the GIL. With `async for`, it is computed on a
+    With `for`, each event is computed in the calling thread, without the GIL; where tokens take less than a millisecond
+    and the sequence is the stream's own, the next ones too until that is over, which changes none of them. With `async for`, it is computed on a
     thread of the model's own, and the event loop runs on; replies of one model take turns. Cancelling the task cancels
     the reply: CancelledError goes on when the running step has ended, within a moment, and the sequence is free then.
     `await stream` gathers the events into a Reply, as reply() does.

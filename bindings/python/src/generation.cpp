@@ -210,8 +210,8 @@ void bind_generation(py::module_ &module) {
            py::arg("top_k"), py::arg("min_p"), py::arg("seed"), py::arg("ignore_eos"), py::arg("stop_tokens"),
            py::arg("plain"), py::arg("chunk"), py::arg("constraint_kind"), py::arg("constraint"), py::arg("mask"));
   py::class_<GenerationHandle> type(module, "Generation", "A reply being written.");
-  type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"),
-           py::kw_only(), py::arg("own"));
+  type.def(py::init(&create), py::arg("sequence"), py::arg("prompt"), py::arg("options"), py::kw_only(),
+           py::arg("own"));
   type.def("step", &step, "Does one step: its event.");
   type.def("set_mask", &set_mask, py::arg("mask"), "Allows the ids whose flag is not 0; no flags: all.");
   type.def("cancel", &cancel, "Ends the reply at the next step.");

@@ -9,7 +9,8 @@ import java.util.stream.StreamSupport;
 
 /**
  * A reply while it is written: an iterator of events, the last of them of kind END. Each call of next() does one step,
- * on the calling thread.
+ * on the calling thread; where tokens take less than a millisecond and the sequence is the reply's own, it does the next
+ * ones too until that is over, which changes none of them.
  *
  * <p>An interrupt of that thread ends the reply with the reason CANCELLED, and stays set, as do cancel() and the
  * cancellation token of the options. Leaving early and closing, or dropping the stream, ends the reply too. The
