@@ -99,5 +99,5 @@ def test_what_goes_wrong_is_told(tmp_path, capsys):
     assert bindings.main([MODEL, "--build", str(tmp_path)]) == 1
     assert bindings.main([str(tmp_path), "--languages", "c"]) == 1
     error = capsys.readouterr().err
-    for part in ("'cobol' is no language", "there is no such program", "ended with status 1 at 'decode 16'"):
+    for part in ("'cobol' is no language", "there is no such program", "ended with status 1 at 'decode 256'"):
         assert part in error

@@ -10,16 +10,11 @@ constexpr std::int64_t kAlign = 64;
 
 std::int64_t aligned(std::int64_t bytes) noexcept { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
-// Bytes of the parts of a panel.
-struct PanelBytes {
-  PanelBytes(std::int64_t rows, std::int64_t units, int group, bool bias) noexcept
-      : data(aligned(rows * units * kPackedUnit)), scale(aligned(rows * units * 4)),
-        init(aligned(rows * units * (kPackedUnit / group) * 4)), sums(bias ? init : 0) {}
-  std::int64_t all() const noexcept { return data + scale + init + sums; }
-  std::int64_t data, scale, init, sums;
-};
-
 } // namespace
+
+QuantRows::PanelBytes::PanelBytes(std::int64_t rows, std::int64_t units, int group, bool bias) noexcept
+    : data(aligned(rows * units * kPackedUnit)), scale(aligned(rows * units * 4)),
+      init(aligned(rows * units * (kPackedUnit / group) * 4)), sums(bias ? init : 0) {}
 
 std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, int places,
                               const PackedMatrix &form) noexcept {
@@ -31,20 +26,25 @@ std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, i
 QuantRows::QuantRows(const PackedKernelSets &sets, std::int64_t rows, int places, const PackedMatrix &form,
                      std::byte *memory) noexcept
     : kernels_(&sets.of(layout_of(form.kind), rows)), rows_(rows), units_(form.units()),
-      split_(rows, kernels_->panel_rows / places), places_(places), group_(layout_of(form.kind).group),
-      bias_(layout_of(form.kind).bias()), zero_(form.zero), memory_(memory) {}
+      split_(rows, kernels_->panel_rows / places), places_(places), group_(layout_of(form.kind).group), zero_(form.zero),
+      memory_(memory) {
+  const bool bias = layout_of(form.kind).bias();
+  bytes_ = PanelBytes(split_.least * places, units_, group_, bias);
+  larger_bytes_ = PanelBytes((split_.least + 1) * places, units_, group_, bias);
+  stride_ = split_.larger > 0 ? larger_bytes_.all() : bytes_.all();
+}
 
 Panel QuantRows::panel(std::int64_t index) const noexcept {
-  const std::int64_t rows = (first_row(index + 1) - first_row(index)) * places_;
-  std::byte *at = memory_ + index * PanelBytes(split_.most_rows() * places_, units_, group_, bias_).all();
-  const PanelBytes bytes(rows, units_, group_, bias_);
+  const bool larger = index < split_.larger;
+  const PanelBytes &bytes = larger ? larger_bytes_ : bytes_;
+  std::byte *at = memory_ + index * stride_;
   Panel panel;
-  panel.rows = static_cast<int>(rows);
+  panel.rows = static_cast<int>(split_.least + (larger ? 1 : 0)) * places_;
   panel.units = units_;
   panel.data = reinterpret_cast<std::int8_t *>(at);
   panel.scale = reinterpret_cast<float *>(at + bytes.data);
   panel.init = reinterpret_cast<std::int32_t *>(at + bytes.data + bytes.scale);
-  if (bias_)
+  if (bytes.sums > 0)
     panel.sums = reinterpret_cast<float *>(at + bytes.data + bytes.scale + bytes.init);
   return panel;
 }

@@ -48,11 +48,20 @@ private:
     std::int64_t panels = 0, least = 0, larger = 0;
   };
 
+  // Bytes of the parts of a panel.
+  struct PanelBytes {
+    PanelBytes() = default;
+    PanelBytes(std::int64_t rows, std::int64_t units, int group, bool bias) noexcept;
+    std::int64_t all() const noexcept { return data + scale + init + sums; }
+    std::int64_t data = 0, scale = 0, init = 0, sums = 0;
+  };
+
   const PackedKernels *kernels_ = nullptr;
   std::int64_t rows_ = 0, units_ = 0;
   Split split_;
+  PanelBytes bytes_, larger_bytes_; // of panels without and with one row more
+  std::int64_t stride_ = 0;         // bytes from one panel to the next
   int places_ = 1, group_ = 32;
-  bool bias_ = false;
   std::int32_t zero_ = 0;
   std::byte *memory_ = nullptr;
 };
