@@ -95,13 +95,13 @@ GenerationEvent Generation::step() {
   if (options_.write_ahead.count() == 0 || !evaluates || event.kind != ABY_EVENT_TOKEN || allowed_.constrained())
     return event;
   write_ahead(event, begin);
-  return give_kept();
+  return ahead_.empty() ? event : give_kept();
 }
 
 // Whatever stops a step that nobody has asked for comes again when somebody does.
 void Generation::write_ahead(const GenerationEvent &first, std::chrono::steady_clock::time_point begin) {
-  keep(first);
   try {
+    keep(first);
     auto before = begin;
     for (auto now = std::chrono::steady_clock::now();
          ahead_.back().event.kind == ABY_EVENT_TOKEN && (now - begin) + (now - before) <= options_.write_ahead;
@@ -110,6 +110,8 @@ void Generation::write_ahead(const GenerationEvent &first, std::chrono::steady_c
       keep(do_step());
     }
   } catch (const std::exception &) {
+    if (!ahead_.empty())
+      go_back_to(ahead_.back()); // the step may have been done, and only keeping it have failed
   }
 }
 
@@ -118,19 +120,21 @@ void Generation::keep(const GenerationEvent &event) {
 }
 
 GenerationEvent Generation::give_kept() {
-  text_ = ahead_.front().text;
+  text_ = std::move(ahead_.front().text);
   return ahead_.front().event;
 }
 
 void Generation::take_back() {
-  if (ahead_.empty() || (ahead_.size() == 1 && ahead_.front().length == sequence_->length()))
-    return;
-  const Ahead &given = ahead_.front();
-  if (sequence_->model()->epoch() == epoch_) // else it is empty
-    sequence_->truncate(given.length);
-  sampler_.go_back(given.random_numbers);
-  drawn_ = given.drawn;
+  if (ahead_.size() > 1)
+    go_back_to(ahead_.front());
   ahead_.clear();
+}
+
+void Generation::go_back_to(const Ahead &step) {
+  if (sequence_->model()->epoch() == epoch_ && sequence_->length() > step.length) // replaced weights have emptied it
+    sequence_->truncate(step.length);
+  sampler_.go_back(step.random_numbers);
+  drawn_ = step.drawn;
 }
 
 GenerationEvent Generation::do_step() {

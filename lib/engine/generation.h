@@ -83,6 +83,7 @@ private:
   void keep(const GenerationEvent &event);
   GenerationEvent give_kept();
   void take_back(); // to what was given
+  void go_back_to(const Ahead &step);
   GenerationEvent event(aby_event_kind kind) const noexcept;
   GenerationEvent evaluate_prompt();
   GenerationEvent draw();

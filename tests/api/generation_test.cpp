@@ -352,6 +352,34 @@ TEST_CASE("a reply that is left takes back what was written ahead") {
   CHECK(rest.tokens == std::vector<std::int32_t>(whole.begin() + 4, whole.end()));
 }
 
+TEST_CASE("a step that fails ahead fails when it is asked for, and may be tried again") {
+  std::vector<std::string> steps[2];
+  for (const int side : {0, 1}) {
+    aby_model_options small = model_options();
+    small.backend = "cpu";
+    small.cache_tokens = 64;
+    const Model model = open(checkpoint("tiny-v2-lite"), small);
+    Sequence other = sequence(model);
+    eval(other, std::vector<std::int32_t>(32, 9), eval_options());
+    aby_generation_options options = limited(50);
+    options.temperature = 1.5f;
+    options.write_ahead = side == 1 ? kUnlimited : 0;
+    const Sequence s = sequence(model);
+    const Generation generation = start(s, {5, 6, 7}, options);
+    auto event = make<aby_event>(aby_event_init);
+    for (int at = 0; at < 60; ++at) {
+      if (at == 45) // some failures later
+        other.reset();
+      const aby_status status = aby_generation_step(&event, generation.get());
+      steps[side].push_back(status == ABY_OK ? told(event) : aby_status_name(status));
+    }
+  }
+  CHECK(steps[0] == steps[1]);
+  const std::string failed = steps[0][44];
+  CHECK(failed.find("ABY_ERROR") == 0);
+  CHECK(steps[0].back().find("ABY_ERROR") != 0);
+}
+
 TEST_CASE("weights that are replaced end a reply at the next step, whatever is ahead") {
   const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
   aby_generation_options options = limited(16);
