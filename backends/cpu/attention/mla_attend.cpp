@@ -3,6 +3,7 @@
 // made from the cached rows, then flash attention; least work for many. Tasks are (row, heads) and (sequence, head), so
 // that no sum crosses a task and the result does not depend on the thread count.
 #include "backends/common/attention_checks.h"
+#include "backends/cpu/attention/expanded_attention.h"
 #include "backends/cpu/attention/flash.h"
 #include "backends/cpu/attention/latent_attention.h"
 #include "backends/cpu/attention/rows.h"
@@ -185,22 +186,22 @@ void attend_unabsorbed(const MlaAttend &op, Worker &worker, std::int32_t sequenc
     store_floats(op.kernels, flash.finish(t), op.call.out.row(row0 + t), op.call.out.dtype, head * s.v, s.v);
 }
 
-// A unit of parallel work: a row with some heads (absorbed), or a sequence with one head.
+// A unit of parallel work: a row (absorbed) or a sequence, with some heads.
 struct Task {
   std::int32_t sequence;
   std::int64_t row; // -1: un-absorbed
   std::int64_t head, heads;
 };
 
-// Rows that run absorbed go to `latent` where that is not null.
+// Rows that run absorbed go to `latent` where that is not null. heads_unabsorbed: of a task.
 std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below,
-                             std::vector<LatentRow> *latent) {
+                             std::int64_t heads_unabsorbed, std::vector<LatentRow> *latent) {
   std::vector<Task> tasks;
   for (std::int32_t i = 0; i < batch.sequences; ++i) {
     const std::int64_t fresh = batch.new_tokens(i), row0 = batch.row_begin[static_cast<std::size_t>(i)];
     if (fresh >= std::int64_t{absorb_below}) {
-      for (std::int64_t h = 0; fresh > 0 && h < heads; ++h)
-        tasks.push_back({i, -1, h, 1});
+      for (std::int64_t h = 0; fresh > 0 && h < heads; h += heads_unabsorbed)
+        tasks.push_back({i, -1, h, std::min(heads_unabsorbed, heads - h)});
       continue;
     }
     for (std::int64_t t = 0; t < fresh; ++t) {
@@ -222,13 +223,18 @@ void mla_attend(CpuDevice &device, const HostBatch &batch, const abk_mla_attend_
   const MlaAttend op{device,         device.kernels(), batch, call, CpuWeight::of(call.kv_b).matrix(),
                      MlaSizes(args), args.scale};
   std::vector<LatentRow> latent;
+  const bool expands = ExpandedAttention::takes(device, call, args);
+  const ExpandedAttention expanded(device, batch, call, args);
   const std::vector<Task> tasks =
-      make_tasks(batch, args.heads, args.absorb_below, LatentAttention::takes(device, call, args) ? &latent : nullptr);
+      make_tasks(batch, args.heads, args.absorb_below, expands ? expanded.heads_of_task(batch.sequences) : 1,
+                 LatentAttention::takes(device, call, args) ? &latent : nullptr);
   if (!latent.empty())
     LatentAttention(device, batch, call, args, std::move(latent)).run();
   device.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
     const Task &task = tasks[static_cast<std::size_t>(i)];
-    if (task.row < 0)
+    if (task.row < 0 && expands)
+      expanded.run(worker, task.sequence, task.head, task.heads);
+    else if (task.row < 0)
       attend_unabsorbed(op, worker, task.sequence, task.head);
     else
       Absorbed(op, worker, task.head, task.heads).run(task.row, task.sequence);

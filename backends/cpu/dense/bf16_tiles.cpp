@@ -1,5 +1,7 @@
 #include "backends/cpu/dense/bf16_tiles.h"
 
+#include "backends/cpu/device/isa.h"
+
 #include <algorithm>
 
 namespace abyssal::cpu {
@@ -117,6 +119,11 @@ private:
 };
 
 } // namespace
+
+bool has_tiles() noexcept {
+  static const bool here = detect_isa() >= Isa::kAvx512Bf16 && !__builtin_cpu_supports("amx-bf16");
+  return here;
+}
 
 std::int64_t tile_floats(std::int64_t rows) noexcept {
   return kStripFloats + kPanelFloats + kSumStride + (std::min(rows, kMostRows) + 1) * kSumStride;

@@ -25,8 +25,12 @@ constexpr std::int64_t kMostPanelRows = 12;                          // of x, at
 constexpr std::int64_t kPanelStride = kChunkColumns + 32;            // elements from row to row of a panel
 constexpr std::int64_t kSumStride = 128;                             // floats from row to row of sums: four strips
 
-// `columns` <= kChunkColumns columns of `rows` <= kStripRows rows of bf16 or e4m3, as pairs
-// [columns / 2][kStripRows][2] of bf16. Rows and columns that are missing become zero.
+// Whether this processor has the instructions, and nothing faster. Asked for once: asking traps where the processor is
+// a virtual one.
+bool has_tiles() noexcept;
+
+// `columns` columns of `rows` rows, at most kStripRows, of bf16 or e4m3, as pairs [columns / 2][kStripRows][2] of bf16.
+// Rows that are missing become zero, and so do columns up to a multiple of 32, of e4m3 of 64.
 void pack_strip_bf16(const std::uint16_t *w, std::int64_t ldw, std::int64_t rows, std::int64_t columns,
                      std::uint32_t *out);
 void pack_strip_f8(const std::uint8_t *w, std::int64_t ldw, std::int64_t rows, std::int64_t columns,

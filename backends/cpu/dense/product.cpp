@@ -9,11 +9,9 @@ namespace abyssal::cpu {
 namespace {
 
 // Whether products of bf16 rows with a matrix are made of our own tiles. They widen fp8 without rounding it, keep a
-// row's bits whatever rows are beside it, and are as fast as oneDNN without AMX. Asked for once: asking traps where the
-// processor is a virtual one.
+// row's bits whatever rows are beside it, and are as fast as oneDNN without AMX.
 bool takes_tiles(const MatrixView &w) {
-  static const bool here = detect_isa() >= Isa::kAvx512Bf16 && !__builtin_cpu_supports("amx-bf16");
-  return here && (w.dtype == ABY_DTYPE_BF16 || (w.dtype == ABY_DTYPE_F8_E4M3 && tiles_take_f8(w)));
+  return has_tiles() && (w.dtype == ABY_DTYPE_BF16 || (w.dtype == ABY_DTYPE_F8_E4M3 && tiles_take_f8(w)));
 }
 
 // A block of W's rows in the operand's type: in place, or widened into the worker's scratch.
