@@ -1,6 +1,7 @@
 #include "backends/cpu/packed/quant_rows.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace abyssal::cpu {
 
@@ -26,8 +27,8 @@ std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, i
 QuantRows::QuantRows(const PackedKernelSets &sets, std::int64_t rows, int places, const PackedMatrix &form,
                      std::byte *memory) noexcept
     : kernels_(&sets.of(layout_of(form.kind), rows)), rows_(rows), units_(form.units()),
-      split_(rows, kernels_->panel_rows / places), places_(places), group_(layout_of(form.kind).group), zero_(form.zero),
-      memory_(memory) {
+      split_(rows, kernels_->panel_rows / places), places_(places), group_(layout_of(form.kind).group),
+      zero_(form.zero), memory_(memory) {
   const bool bias = layout_of(form.kind).bias();
   bytes_ = PanelBytes(split_.least * places, units_, group_, bias);
   larger_bytes_ = PanelBytes((split_.least + 1) * places, units_, group_, bias);
@@ -64,13 +65,25 @@ std::int64_t tile_scratch(const QuantRows &x) noexcept {
 
 namespace {
 
+// Copies Columns floats: a size that is known takes a few instructions, where another one takes a call.
+template <std::int64_t Columns> void put_row(const float *from, float *to) noexcept {
+  std::memcpy(to, from, static_cast<std::size_t>(Columns) * sizeof *to);
+}
+
 // Rows of a result [rows * places, stride] to their place; the two places of a row of 16 bits are added.
-void put_tile(const float *from, std::int64_t stride, std::int64_t columns, const QuantRows &x, float *out,
-              std::int64_t ldo) {
-  for (std::int64_t r = 0; r < x.rows(); ++r, from += stride * x.places()) {
-    std::copy_n(from, columns, out + r * ldo);
-    for (std::int64_t c = 0; x.places() == 2 && c < columns; ++c)
-      out[r * ldo + c] += from[stride + c];
+void put_rows(const float *from, std::int64_t stride, std::int64_t columns, std::int64_t rows, int places, float *out,
+              std::int64_t ldo) noexcept {
+  for (std::int64_t r = 0; r < rows; ++r, from += stride * places, out += ldo) {
+    if (places == 2) {
+      for (std::int64_t c = 0; c < columns; ++c)
+        out[c] = from[c] + from[stride + c];
+    } else if (columns == 2 * kPackedTile) {
+      put_row<2 * kPackedTile>(from, out);
+    } else if (columns == kPackedTile) {
+      put_row<kPackedTile>(from, out);
+    } else {
+      std::copy_n(from, columns, out);
+    }
   }
 }
 
@@ -132,7 +145,7 @@ void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count
     for (std::int64_t i = 0; i < count; i += kPackedTile) {
       const std::int64_t tile = (row0 + i) / kPackedTile;
       kernels.direct(w, tile, x.panel(0), i + kPackedTile < count ? w.tile(tile + 1) : then, total);
-      put_tile(total, kPackedTile, std::min(kPackedTile, count - i), x, out + i, ldo);
+      put_rows(total, kPackedTile, std::min(kPackedTile, count - i), x.rows(), x.places(), out + i, ldo);
     }
     return;
   }
@@ -154,12 +167,17 @@ void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count
       wide.units = std::min(kWideUnits, w.units() - wide.unit0);
       kernels.widen(w, (row0 + i) / kPackedTile, wide);
       const Ahead ahead(w, (row0 + i) / kPackedTile, wide, panels);
+      const bool last = wide.unit0 + wide.units == w.units();
       for (std::int64_t p = 0; p < panels; ++p) {
         ahead.fetch(p);
-        kernels.multiply(wide, x.panel(p), total + x.first_row(p) * x.places() * width);
+        const std::int64_t first = x.first_row(p);
+        float *sums = total + first * x.places() * width;
+        kernels.multiply(wide, x.panel(p), sums);
+        if (last)
+          put_rows(sums, width, std::min(width, count - i), x.first_row(p + 1) - first, x.places(),
+                   out + first * ldo + i, ldo);
       }
     }
-    put_tile(total, width, std::min(width, count - i), x, out + i, ldo);
   }
 }
 
