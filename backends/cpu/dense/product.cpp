@@ -145,15 +145,26 @@ Operand make_quantised(CpuDevice &device, const HostRows &x, const CpuWeight &we
 
 } // namespace
 
+namespace {
+
+// A row as floats: in place, or widened into the worker's scratch.
+const float *float_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t row) {
+  if (x.dtype != ABY_DTYPE_BF16)
+    return reinterpret_cast<const float *>(x.row(row));
+  auto *wide = worker.sums.take<float>(x.cols);
+  device.kernels().bf16_to_f32(reinterpret_cast<const std::uint16_t *>(x.row(row)), wide, x.cols);
+  return wide;
+}
+
+} // namespace
+
 void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const QuantRows &quant,
                   std::int64_t to) {
-  const auto *row = reinterpret_cast<const float *>(x.row(from));
-  if (x.dtype == ABY_DTYPE_BF16) {
-    auto *wide = worker.sums.take<float>(x.cols);
-    device.kernels().bf16_to_f32(reinterpret_cast<const std::uint16_t *>(row), wide, x.cols);
-    row = wide;
-  }
-  quant.quantise(to, row, x.cols);
+  quant.quantise(to, float_row(device, worker, x, from), x.cols);
+}
+
+void round_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const RoundedRow &to) {
+  device.packed_kernels().lanes->round(float_row(device, worker, x, from), x.cols, to);
 }
 
 Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory) {

@@ -45,6 +45,9 @@ void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, b
 void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const QuantRows &quant,
                   std::int64_t to);
 
+// Quantises one row, for any packed weights whose activations have as many places.
+void round_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const RoundedRow &to);
+
 // Rows of W in one task, so that a widened block stays in the second-level cache.
 std::int64_t block_rows(const CpuWeight &weight, std::int64_t x_rows) noexcept;
 

@@ -59,6 +59,7 @@ public:
   void run() {
     make_segments();
     make_operands();
+    round_rows();
     gather();
     gate_up();
     if (rows_ <= kFewRows) {
@@ -145,6 +146,42 @@ private:
     return tasks;
   }
 
+  // The rows of x as the packed weights' activations, once for all experts of a row; few rows are quantised as they are
+  // gathered, which saves a region.
+  void round_rows() {
+    if (rows_ <= kFewRows)
+      return;
+    const auto need = [&](const CpuWeight &w) {
+      if (w.packed())
+        rounded_[w.activation_places() - 1].wanted = true;
+    };
+    for (const Segment &s : segments_) {
+      need(*s.gate);
+      need(*s.up);
+    }
+    const std::int64_t units = (hidden_ + kPackedUnit - 1) / kPackedUnit;
+    std::int64_t bytes = 0;
+    for (Rounded &r : rounded_) {
+      r.row_bytes = RoundedRow::bytes(r.places, units);
+      bytes += r.wanted ? rows_ * r.row_bytes : 0;
+    }
+    if (bytes == 0)
+      return;
+    auto *memory = device_.second_scratch().take<std::byte>(bytes);
+    for (Rounded &r : rounded_) {
+      r.memory = r.wanted ? memory : nullptr;
+      memory += r.wanted ? rows_ * r.row_bytes : 0;
+    }
+    device_.run((rows_ + kGatherRows - 1) / kGatherRows, [&](std::int64_t task, Worker &worker) {
+      for (std::int64_t i = task * kGatherRows; i < std::min(rows_, (task + 1) * kGatherRows); ++i) {
+        for (const Rounded &r : rounded_) {
+          if (r.wanted)
+            round_row(device_, worker, call_.x, i, RoundedRow(r.memory + i * r.row_bytes, r.places, units));
+        }
+      }
+    });
+  }
+
   // Each segment's rows of x in the forms that its products take.
   void gather() {
     const std::vector<Task> tasks = gather_tasks();
@@ -169,9 +206,13 @@ private:
 
   void gather_row(Worker &worker, const Segment &s, const CpuWeight &w, const Operand &x, std::int64_t from,
                   std::int64_t to) {
-    if (w.packed())
-      quantise_row(device_, worker, call_.x, from, x.quant, to);
-    else
+    if (w.packed()) {
+      const Rounded &r = rounded_[w.activation_places() - 1];
+      if (r.wanted)
+        x.quant.put(to, RoundedRow(r.memory + from * r.row_bytes, r.places, (hidden_ + kPackedUnit - 1) / kPackedUnit));
+      else
+        quantise_row(device_, worker, call_.x, from, x.quant, to);
+    } else
       convert_row(device_.kernels(), call_.x, from, w.compute == ABY_DTYPE_BF16, x.bf16 != nullptr,
                   scratch_.x + s.begin * hidden_, to);
   }
@@ -297,6 +338,15 @@ private:
   std::int64_t rows_, top_k_, hidden_;
   PairOrder order_;
   std::vector<Segment> segments_;
+
+  // Rows of x, quantised: see round_rows.
+  struct Rounded {
+    int places;
+    bool wanted = false;
+    std::byte *memory = nullptr;
+    std::int64_t row_bytes = 0;
+  };
+  Rounded rounded_[2] = {{1}, {2}};
 };
 
 } // namespace

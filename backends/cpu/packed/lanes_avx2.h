@@ -131,15 +131,11 @@ inline float largest(const float *x) {
   return result;
 }
 
-// Sixteen small integers as bytes; returns their sum.
-inline std::int32_t store_bytes(__m256i low, __m256i high, std::int8_t *out) {
+// Sixteen small integers as bytes.
+inline void store_bytes(__m256i low, __m256i high, std::int8_t *out) {
   const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
   const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i *>(out), bytes);
-  const __m256i sum = _mm256_add_epi32(low, high);
-  const __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-  const __m128i pair = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_shuffle_epi32(pair, 0xb1)));
 }
 
 // Eight values times factor, rounded to the nearest even.
@@ -147,22 +143,33 @@ inline __m256i round8(const float *x, float factor) {
   return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), _mm256_set1_ps(factor)));
 }
 
-// Sixteen values times factor, rounded to the nearest even, as bytes; returns their sum.
-inline std::int32_t round16(const float *x, float factor, std::int8_t *out) {
-  return store_bytes(round8(x, factor), round8(x + 8, factor), out);
+// Sixteen values times factor, rounded to the nearest even, as bytes.
+inline void round16(const float *x, float factor, std::int8_t *out) {
+  store_bytes(round8(x, factor), round8(x + 8, factor), out);
 }
 
-// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127; and their sums.
-inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low, std::int32_t &high_sum,
-                          std::int32_t &low_sum) {
+// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127.
+inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low) {
   __m256i a[2], b[2];
   for (int i = 0; i < 2; ++i) {
     const __m256i q = round8(x + 8 * i, factor);
     a[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(1.0f / 254.0f)));
     b[i] = _mm256_sub_epi32(q, _mm256_mullo_epi32(a[i], _mm256_set1_epi32(254)));
   }
-  high_sum = store_bytes(a[0], a[1], high);
-  low_sum = store_bytes(b[0], b[1], low);
+  store_bytes(a[0], a[1], high);
+  store_bytes(b[0], b[1], low);
+}
+
+// The sums of each 16 of 128 bytes.
+inline void sums_of_16(const std::int8_t *quants, std::int32_t *sums) {
+  for (int i = 0; i < 4; ++i) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(quants + i * 32));
+    const __m256i twos = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+    const __m256i fours = _mm256_madd_epi16(twos, _mm256_set1_epi16(1));
+    const __m256i eights = _mm256_hadd_epi32(fours, fours), all = _mm256_hadd_epi32(eights, eights);
+    sums[2 * i] = _mm256_extract_epi32(all, 0);
+    sums[2 * i + 1] = _mm256_extract_epi32(all, 4);
+  }
 }
 
 } // namespace

@@ -85,23 +85,31 @@ inline float largest(const float *x) {
   return _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(probe);
 }
 
-// Sixteen values times inverse, rounded to the nearest even, as bytes; returns their sum.
-inline std::int32_t round16(const float *x, float inverse, std::int8_t *out) {
-  const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(inverse)));
+// Sixteen values times factor, rounded to the nearest even, as bytes.
+inline void round16(const float *x, float factor, std::int8_t *out) {
+  const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
   _mm_storeu_si128(reinterpret_cast<__m128i *>(out), _mm512_cvtsepi32_epi8(q));
-  return _mm512_reduce_add_epi32(q);
 }
 
-// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127; and their sums.
-inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low, std::int32_t &high_sum,
-                          std::int32_t &low_sum) {
+// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127.
+inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low) {
   const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
   const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(1.0f / 254.0f)));
   const __m512i b = _mm512_sub_epi32(q, _mm512_mullo_epi32(a, _mm512_set1_epi32(254)));
   _mm_storeu_si128(reinterpret_cast<__m128i *>(high), _mm512_cvtsepi32_epi8(a));
   _mm_storeu_si128(reinterpret_cast<__m128i *>(low), _mm512_cvtsepi32_epi8(b));
-  high_sum = _mm512_reduce_add_epi32(a);
-  low_sum = _mm512_reduce_add_epi32(b);
+}
+
+// The sums of each 16 of 128 bytes.
+inline void sums_of_16(const std::int8_t *quants, std::int32_t *sums) {
+  for (int i = 0; i < 2; ++i) {
+    const __m512i fours =
+        _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_loadu_si512(quants + i * 64));
+    const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32(fours, _MM_PERM_CDAB));
+    const __m512i all = _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
+    _mm_storeu_si128(reinterpret_cast<__m128i *>(sums + i * 4),
+                     _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, all)));
+  }
 }
 
 } // namespace

@@ -184,56 +184,71 @@ const float *whole_unit(const float *from, std::int64_t left, float *padded) {
   return padded;
 }
 
-// A unit's quants into place `row` of a panel. sums: of each 16.
-void put_unit(const std::int8_t *quants, const std::int32_t *sums, float scale, std::int64_t unit, int row, int group,
-              std::int32_t zero, const Panel &panel) {
-  const int groups = static_cast<int>(kPackedUnit) / group, parts = group / 16;
-  const std::int64_t rows = panel.rows;
-  panel.scale[unit * rows + row] = scale;
-  for (int g = 0; g < groups; ++g) {
-    std::int32_t sum = 0;
-    for (int part = 0; part < parts; ++part)
-      sum += sums[g * parts + part];
-    const std::int64_t place = (unit * groups + g) * rows + row;
-    panel.init[place] = -zero * sum;
-    if (panel.sums != nullptr)
-      panel.sums[place] = static_cast<float>(sum);
+void round_row(const float *x, std::int64_t count, const RoundedRow &to) {
+  alignas(64) float padded[kPackedUnit];
+  for (std::int64_t u = 0; u < to.units; ++u) {
+    const float *from = whole_unit(x + u * kPackedUnit, count - u * kPackedUnit, padded);
+    const bool two = to.places == 2;
+    const UnitScale unit(largest(from), two ? kSteps16 : 127.0f);
+    const std::int64_t second = to.units + u; // place
+    std::int8_t *quants = to.quants + u * kPackedUnit, *low = to.quants + second * kPackedUnit;
+    if (!unit.finite) {
+      std::fill_n(quants, kPackedUnit, std::int8_t{0});
+      if (two)
+        std::fill_n(low, kPackedUnit, std::int8_t{0});
+    } else if (two) {
+      for (int i = 0; i < kPackedUnit; i += 16)
+        round16_split(from + i, unit.factor, quants + i, low + i);
+    } else {
+      for (int i = 0; i < kPackedUnit; i += 16)
+        round16(from + i, unit.factor, quants + i);
+    }
+    to.scale[u] = two ? unit.scale * 254.0f : unit.scale;
+    sums_of_16(quants, to.sums + u * RoundedRow::kParts);
+    if (two) {
+      to.scale[second] = unit.scale;
+      sums_of_16(low, to.sums + second * RoundedRow::kParts);
+    }
   }
-  if constexpr (ManyRows::kRowPanels) {
+}
+
+// A unit's quants into place `row` of a panel. sums: of each 16.
+template <int Group>
+inline void put_unit(const std::int8_t *quants, const std::int32_t *sums, std::int64_t unit, std::int64_t row,
+                     std::int32_t zero, const Panel &panel) {
+  constexpr int kGroups = static_cast<int>(kPackedUnit) / Group;
+  const std::int64_t rows = panel.rows;
+  const std::int64_t place = unit * kGroups * rows + row;
+  std::int32_t sum[kGroups];
+  for (int g = 0; g < kGroups; ++g)
+    sum[g] = Group == 16 ? sums[g] : sums[2 * g] + sums[2 * g + 1];
+  for (int g = 0; g < kGroups; ++g)
+    panel.init[place + g * rows] = -zero * sum[g];
+  for (int g = 0; panel.sums != nullptr && g < kGroups; ++g)
+    panel.sums[place + g * rows] = static_cast<float>(sum[g]);
+  if (ManyRows::kRowPanels || rows == 1) {
     std::memcpy(panel.data + (unit * rows + row) * kPackedUnit, quants, kPackedUnit);
     return;
   }
   std::int8_t *to = panel.data + (unit * kUnitVectors * rows + row) * 4;
-  for (std::int64_t v = 0; v < kUnitVectors; ++v)
+#pragma GCC unroll 8
+  for (int v = 0; v < kUnitVectors; ++v)
     std::memcpy(to + v * rows * 4, quants + v * 4, 4);
 }
 
-void quantise(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
-              std::int32_t zero, const Panel &panel) {
-  alignas(64) float padded[kPackedUnit];
-  for (std::int64_t i = 0; i < units; ++i) {
-    const float *from = whole_unit(x + i * kPackedUnit, count - i * kPackedUnit, padded);
-    const UnitScale unit(largest(from), 127.0f);
-    alignas(64) std::int8_t quants[kPackedUnit] = {};
-    std::int32_t sums[kPackedUnit / 16] = {};
-    for (int part = 0; unit.finite && part < kPackedUnit / 16; ++part)
-      sums[part] = round16(from + part * 16, unit.factor, quants + part * 16);
-    put_unit(quants, sums, unit.scale, unit0 + i, row, group, zero, panel);
-  }
-}
-
-void quantise16(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
-                std::int32_t zero, const Panel &panel) {
-  alignas(64) float padded[kPackedUnit];
-  for (std::int64_t i = 0; i < units; ++i) {
-    const float *from = whole_unit(x + i * kPackedUnit, count - i * kPackedUnit, padded);
-    const UnitScale unit(largest(from), kSteps16);
-    alignas(64) std::int8_t high[kPackedUnit] = {}, low[kPackedUnit] = {};
-    std::int32_t high_sums[kPackedUnit / 16] = {}, low_sums[kPackedUnit / 16] = {};
-    for (int part = 0; unit.finite && part < kPackedUnit / 16; ++part)
-      round16_split(from + part * 16, unit.factor, high + part * 16, low + part * 16, high_sums[part], low_sums[part]);
-    put_unit(high, high_sums, unit.scale * 254.0f, unit0 + i, row, group, zero, panel);
-    put_unit(low, low_sums, unit.scale, unit0 + i, row + 1, group, zero, panel);
+void put_row(const RoundedRow &from, std::int64_t unit0, int row, int group, std::int32_t zero, const Panel &panel) {
+  for (int place = 0; place < from.places; ++place) {
+    const std::int64_t at = row + place;
+    for (std::int64_t u = 0; u < from.units; ++u) {
+      const std::int64_t i = place * from.units + u;
+      const std::int8_t *quants = from.quants + i * kPackedUnit;
+      const std::int32_t *sums = from.sums + i * RoundedRow::kParts;
+      panel.scale[(unit0 + u) * panel.rows + at] = from.scale[i];
+      if (group == 16)
+        put_unit<16>(quants, sums, unit0 + u, at, zero, panel);
+      else
+        put_unit<32>(quants, sums, unit0 + u, at, zero, panel);
+    }
   }
 }
 
@@ -292,8 +307,8 @@ constexpr bool kHasDirect = !ManyRows::kRowPanels;
 constexpr PackedKernels kPackedKernels = {ManyRows::kPanelRows,
                                           kHasDirect ? kDirectRows : 0,
                                           ManyRows::kWideTiles,
-                                          quantise,
-                                          quantise16,
+                                          round_row,
+                                          put_row,
                                           kHasDirect ? direct : nullptr,
                                           widen,
                                           ManyRows::multiply,

@@ -29,6 +29,26 @@ struct Panel {
   float *sums = nullptr;        // [units][groups][rows]: sum of the group's quants; only for layouts with a bias
 };
 
+// A row of activations, quantised but in no panel yet: what it will be multiplied with does not matter here. Of 16 bits
+// it has two places, one after the other.
+struct RoundedRow {
+  // memory: bytes(places, units), 64-byte aligned
+  RoundedRow(std::byte *memory, int row_places, std::int64_t row_units) noexcept
+      : places(row_places), units(row_units), quants(reinterpret_cast<std::int8_t *>(memory)),
+        sums(reinterpret_cast<std::int32_t *>(memory + places * units * kPackedUnit)),
+        scale(reinterpret_cast<float *>(sums + places * units * kParts)) {}
+  static constexpr std::int64_t bytes(int row_places, std::int64_t row_units) noexcept {
+    return (row_places * row_units * (kPackedUnit + kParts * 4 + 4) + 63) / 64 * 64;
+  }
+
+  static constexpr std::int64_t kParts = kPackedUnit / 16;
+  int places;
+  std::int64_t units;
+  std::int8_t *quants; // [places][units][kPackedUnit]
+  std::int32_t *sums;  // [places][units][kParts]: of 16 quants each
+  float *scale;        // [places][units]
+};
+
 // Some units of neighbouring tiles, widened to a byte a quant, for many rows. For matrix tiles, which have no zero, the
 // bytes are signed and without it.
 struct WideTiles {
@@ -46,13 +66,11 @@ struct PackedKernels {
   int panel_rows;  // rows of a full panel
   int direct_rows; // up to this many rows, direct is faster than widen and multiply
   int wide_tiles;  // tiles that multiply takes at most
-  // Quantises units [unit0, unit0 + units) of one row into place `row` of a panel. x: [k of those units], of which the
-  // first `count` exist. group, zero: of the weights to be multiplied with. A NaN or infinity makes its block NaN.
-  void (*quantise)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
-                   std::int32_t zero, const Panel &panel);
-  // The same in 16 bits, into places `row` and `row` + 1.
-  void (*quantise16)(const float *x, std::int64_t count, std::int64_t unit0, std::int64_t units, int row, int group,
-                     std::int32_t zero, const Panel &panel);
+  // Quantises a row. x: [k], of which the first `count` columns exist. A NaN or infinity makes its block NaN.
+  void (*round)(const float *x, std::int64_t count, const RoundedRow &to);
+  // A row's units into units from unit0 on of place `row` of a panel, and the next place where it has two. group, zero:
+  // of the weights to be multiplied with.
+  void (*put)(const RoundedRow &from, std::int64_t unit0, int row, int group, std::int32_t zero, const Panel &panel);
   // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows; null where that is 0. then: where
   // the caller will read after the tile, fetched ahead; null if nobody knows.
   void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out);

@@ -51,10 +51,19 @@ Panel QuantRows::panel(std::int64_t index) const noexcept {
 }
 
 void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0) const noexcept {
-  const auto kernel = places_ == 2 ? kernels_->quantise16 : kernels_->quantise;
+  constexpr std::int64_t kUnits = 16; // at a time
+  alignas(kAlign) std::byte memory[RoundedRow::bytes(2, kUnits)];
+  for (std::int64_t i = 0; i < count; i += kUnits * kPackedUnit) {
+    const std::int64_t left = std::min(count - i, kUnits * kPackedUnit);
+    const RoundedRow rounded(memory, places_, (left + kPackedUnit - 1) / kPackedUnit);
+    kernels_->round(x + i, left, rounded);
+    put(row, rounded, unit0 + i / kPackedUnit);
+  }
+}
+
+void QuantRows::put(std::int64_t row, const RoundedRow &from, std::int64_t unit0) const noexcept {
   const std::int64_t index = split_.panel_of(row);
-  kernel(x, count, unit0, (count + kPackedUnit - 1) / kPackedUnit, static_cast<int>(row - first_row(index)) * places_,
-         group_, zero_, panel(index));
+  kernels_->put(from, unit0, static_cast<int>(row - first_row(index)) * places_, group_, zero_, panel(index));
 }
 
 std::int64_t tile_scratch(const QuantRows &x) noexcept {

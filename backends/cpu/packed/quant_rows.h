@@ -31,6 +31,8 @@ public:
 
   // Quantises units from unit0 on of a row. x: those columns, `count` of them.
   void quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0 = 0) const noexcept;
+  // Takes them from a row that is quantised, of as many places.
+  void put(std::int64_t row, const RoundedRow &from, std::int64_t unit0 = 0) const noexcept;
 
 private:
   // As few panels as there can be; the first `larger` of them have one row more than the others.
