@@ -77,8 +77,7 @@ struct ExpandedAttention::Memory {
 };
 
 bool ExpandedAttention::takes(const CpuDevice &device, const MlaAttendCall &call, const abk_mla_attend_args &args) {
-  return device.has_bf16() && call.kv_b.compute != ABY_DTYPE_F32 &&
-         CpuWeight::of(call.kv_b).matrix().dtype == ABY_DTYPE_BF16 && has_tiles() && args.qk_nope % 2 == 0 &&
+  return device.has_bf16() && call.kv_b.compute != ABY_DTYPE_F32 && has_tiles() && args.qk_nope % 2 == 0 &&
          args.rope_dim % 2 == 0 && args.kv_lora % 2 == 0 && args.qk_nope + args.rope_dim <= kQueryStride &&
          args.kv_lora + args.rope_dim <= kLatentStride;
 }
@@ -102,7 +101,7 @@ void ExpandedAttention::run(Worker &worker, std::int32_t sequence, std::int64_t 
   Memory memory(Pieces(worker.attention.take<std::byte>(bytes)), *this, count, queries);
   for (std::int64_t i = 0; i < count; ++i) {
     memory.heads[i].index = head + i;
-    make_head(worker, memory.heads[i], row0, queries);
+    make_head(worker, memory, memory.heads[i], row0, queries);
   }
   for (std::int64_t first = 0; first < context + queries; first += kFlashKeys) {
     const std::int64_t tokens = std::min(kFlashKeys, context + queries - first);
@@ -116,16 +115,31 @@ void ExpandedAttention::run(Worker &worker, std::int32_t sequence, std::int64_t 
     store(memory.heads[i], row0, queries);
 }
 
-// A head's rows of W_uk and W_uv in the order of the kernels, its queries, and an empty state.
-void ExpandedAttention::make_head(Worker &worker, const Head &at, std::int64_t row0, std::int64_t queries) const {
-  const Kernels &kernels = device_.kernels();
+// `count` rows of kv_b in bfloat16, to rows of kLatentStride.
+void ExpandedAttention::weight_rows(Worker &worker, std::int64_t first, std::int64_t count, std::uint16_t *to) const {
   const MatrixView &w = CpuWeight::of(call_.kv_b).matrix();
-  const auto *rows = static_cast<const std::uint16_t *>(w.data) + at.index * (nope_ + v_) * lora_;
-  for (std::int64_t i = 0; i < nope_; ++i)
-    std::copy_n(rows + i * lora_, lora_, at.w_k + i * kLatentStride);
-  for (std::int64_t strip = 0; strip < v_strips_; ++strip)
-    pack_strip_bf16(rows + (nope_ + strip * kStripRows) * lora_, lora_, v_ - strip * kStripRows, lora_,
-                    at.w_v + strip * strip_step(lora_));
+  float *wide = worker.sums.take<float>(lora_);
+  for (std::int64_t i = 0; i < count; ++i, to += kLatentStride) {
+    if (w.dtype == ABY_DTYPE_BF16) {
+      std::copy_n(static_cast<const std::uint16_t *>(w.data) + (first + i) * lora_, lora_, to);
+    } else {
+      device_.kernels().widen_row(w, first + i, wide);
+      device_.kernels().f32_to_bf16(wide, to, lora_);
+    }
+  }
+}
+
+// A head's rows of W_uk and W_uv in the order of the kernels, its queries, and an empty state.
+void ExpandedAttention::make_head(Worker &worker, const Memory &memory, const Head &at, std::int64_t row0,
+                                  std::int64_t queries) const {
+  const Kernels &kernels = device_.kernels();
+  const std::int64_t first = at.index * (nope_ + v_);
+  weight_rows(worker, first, nope_, at.w_k);
+  for (std::int64_t row = 0; row < v_; row += kStripRows) {
+    const std::int64_t rows = std::min(kStripRows, v_ - row);
+    weight_rows(worker, first + nope_ + row, rows, memory.rows); // free until the first chunk
+    pack_strip_bf16(memory.rows, kLatentStride, rows, lora_, at.w_v + row / kStripRows * strip_step(lora_));
+  }
   const std::int64_t qk = nope_ + rope_;
   float *q = worker.sums.take<float>(qk);
   for (std::int64_t t = 0; t < queries; ++t) {

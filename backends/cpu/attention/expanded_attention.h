@@ -33,7 +33,8 @@ public:
 private:
   struct Memory;
   struct Head;
-  void make_head(Worker &worker, const Head &at, std::int64_t row0, std::int64_t queries) const;
+  void weight_rows(Worker &worker, std::int64_t first, std::int64_t count, std::uint16_t *to) const;
+  void make_head(Worker &worker, const Memory &memory, const Head &at, std::int64_t row0, std::int64_t queries) const;
   void load_rows(Worker &worker, const Memory &memory, std::int32_t sequence, std::int64_t first,
                  std::int64_t tokens) const;
   void expand(const Memory &memory, const Head &at, std::int64_t tokens) const;
