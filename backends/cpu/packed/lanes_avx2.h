@@ -131,11 +131,16 @@ inline float largest(const float *x) {
   return result;
 }
 
-// Sixteen small integers as bytes.
-inline void store_bytes(__m256i low, __m256i high, std::int8_t *out) {
-  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
-  const __m128i bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(out), bytes);
+// 32 small integers as bytes, and the sums of each 16.
+inline void store_bytes(const __m256i (&q)[4], std::int8_t *out, std::int32_t *sums) {
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i turned = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+  const __m256i bytes = _mm256_permutevar8x32_epi32(turned, order);
+  _mm256_storeu_si256(reinterpret_cast<__m256i *>(out), bytes);
+  const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+  const __m256i eights = _mm256_hadd_epi32(fours, fours), all = _mm256_hadd_epi32(eights, eights);
+  sums[0] = _mm256_extract_epi32(all, 0);
+  sums[1] = _mm256_extract_epi32(all, 4);
 }
 
 // Eight values times factor, rounded to the nearest even.
@@ -143,32 +148,28 @@ inline __m256i round8(const float *x, float factor) {
   return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), _mm256_set1_ps(factor)));
 }
 
-// Sixteen values times factor, rounded to the nearest even, as bytes.
-inline void round16(const float *x, float factor, std::int8_t *out) {
-  store_bytes(round8(x, factor), round8(x + 8, factor), out);
-}
-
-// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127.
-inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low) {
-  __m256i a[2], b[2];
-  for (int i = 0; i < 2; ++i) {
-    const __m256i q = round8(x + 8 * i, factor);
-    a[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(1.0f / 254.0f)));
-    b[i] = _mm256_sub_epi32(q, _mm256_mullo_epi32(a[i], _mm256_set1_epi32(254)));
+// 64 values times factor, rounded to the nearest even, as bytes; and the sums of each 16.
+inline void round64(const float *x, float factor, std::int8_t *out, std::int32_t *sums) {
+  for (int part = 0; part < 2; ++part) {
+    __m256i q[4];
+    for (int i = 0; i < 4; ++i)
+      q[i] = round8(x + part * 32 + i * 8, factor);
+    store_bytes(q, out + part * 32, sums + part * 2);
   }
-  store_bytes(a[0], a[1], high);
-  store_bytes(b[0], b[1], low);
 }
 
-// The sums of each 16 of 128 bytes.
-inline void sums_of_16(const std::int8_t *quants, std::int32_t *sums) {
-  for (int i = 0; i < 4; ++i) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(quants + i * 32));
-    const __m256i twos = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
-    const __m256i fours = _mm256_madd_epi16(twos, _mm256_set1_epi16(1));
-    const __m256i eights = _mm256_hadd_epi32(fours, fours), all = _mm256_hadd_epi32(eights, eights);
-    sums[2 * i] = _mm256_extract_epi32(all, 0);
-    sums[2 * i + 1] = _mm256_extract_epi32(all, 4);
+// 64 values times factor, rounded to the nearest even q = 254 high + low, both within 127; and their sums.
+inline void round64_split(const float *x, float factor, std::int8_t *high, std::int32_t *high_sums, std::int8_t *low,
+                          std::int32_t *low_sums) {
+  for (int part = 0; part < 2; ++part) {
+    __m256i a[4], b[4];
+    for (int i = 0; i < 4; ++i) {
+      const __m256i q = round8(x + part * 32 + i * 8, factor);
+      a[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(q), _mm256_set1_ps(1.0f / 254.0f)));
+      b[i] = _mm256_sub_epi32(q, _mm256_mullo_epi32(a[i], _mm256_set1_epi32(254)));
+    }
+    store_bytes(a, high + part * 32, high_sums + part * 2);
+    store_bytes(b, low + part * 32, low_sums + part * 2);
   }
 }
 

@@ -85,31 +85,38 @@ inline float largest(const float *x) {
   return _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(probe);
 }
 
-// Sixteen values times factor, rounded to the nearest even, as bytes.
-inline void round16(const float *x, float factor, std::int8_t *out) {
-  const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(out), _mm512_cvtsepi32_epi8(q));
+// Stores 64 small integers as bytes, and the sums of each 16. The bytes are not read back: a load that spans several
+// stores waits for them.
+inline void store_bytes(const __m512i (&q)[4], std::int8_t *out, std::int32_t *sums) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i turned = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+  const __m512i bytes = _mm512_permutexvar_epi32(order, turned);
+  _mm512_storeu_si512(out, bytes);
+  const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), bytes);
+  const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32(fours, _MM_PERM_CDAB));
+  const __m512i all = _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
+  _mm_storeu_si128(reinterpret_cast<__m128i *>(sums), _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, all)));
 }
 
-// Sixteen values times factor, rounded to the nearest even q = 254 high + low, both within 127.
-inline void round16_split(const float *x, float factor, std::int8_t *high, std::int8_t *low) {
-  const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(factor)));
-  const __m512i a = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(1.0f / 254.0f)));
-  const __m512i b = _mm512_sub_epi32(q, _mm512_mullo_epi32(a, _mm512_set1_epi32(254)));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(high), _mm512_cvtsepi32_epi8(a));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(low), _mm512_cvtsepi32_epi8(b));
+// 64 values times factor, rounded to the nearest even, as bytes; and the sums of each 16.
+inline void round64(const float *x, float factor, std::int8_t *out, std::int32_t *sums) {
+  __m512i q[4];
+  for (int i = 0; i < 4; ++i)
+    q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * i), _mm512_set1_ps(factor)));
+  store_bytes(q, out, sums);
 }
 
-// The sums of each 16 of 128 bytes.
-inline void sums_of_16(const std::int8_t *quants, std::int32_t *sums) {
-  for (int i = 0; i < 2; ++i) {
-    const __m512i fours =
-        _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), _mm512_loadu_si512(quants + i * 64));
-    const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32(fours, _MM_PERM_CDAB));
-    const __m512i all = _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
-    _mm_storeu_si128(reinterpret_cast<__m128i *>(sums + i * 4),
-                     _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, all)));
+// 64 values times factor, rounded to the nearest even q = 254 high + low, both within 127; and their sums.
+inline void round64_split(const float *x, float factor, std::int8_t *high, std::int32_t *high_sums, std::int8_t *low,
+                          std::int32_t *low_sums) {
+  __m512i a[4], b[4];
+  for (int i = 0; i < 4; ++i) {
+    const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * i), _mm512_set1_ps(factor)));
+    a[i] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(1.0f / 254.0f)));
+    b[i] = _mm512_sub_epi32(q, _mm512_mullo_epi32(a[i], _mm512_set1_epi32(254)));
   }
+  store_bytes(a, high, high_sums);
+  store_bytes(b, low, low_sums);
 }
 
 } // namespace

@@ -185,30 +185,30 @@ const float *whole_unit(const float *from, std::int64_t left, float *padded) {
 }
 
 void round_row(const float *x, std::int64_t count, const RoundedRow &to) {
+  constexpr std::int64_t kParts = RoundedRow::kParts, kHalf = kPackedUnit / 2;
+  const bool two = to.places == 2;
   alignas(64) float padded[kPackedUnit];
   for (std::int64_t u = 0; u < to.units; ++u) {
     const float *from = whole_unit(x + u * kPackedUnit, count - u * kPackedUnit, padded);
-    const bool two = to.places == 2;
     const UnitScale unit(largest(from), two ? kSteps16 : 127.0f);
-    const std::int64_t second = to.units + u; // place
+    if (!unit.finite) { // its scale is not a number, and its quants are zeros
+      std::fill_n(padded, kPackedUnit, 0.0f);
+      from = padded;
+    }
+    const std::int64_t second = to.units + u; // where the lower halves are
     std::int8_t *quants = to.quants + u * kPackedUnit, *low = to.quants + second * kPackedUnit;
-    if (!unit.finite) {
-      std::fill_n(quants, kPackedUnit, std::int8_t{0});
+    std::int32_t *sums = to.sums + u * kParts, *low_sums = to.sums + second * kParts;
+    for (int half = 0; half < 2; ++half) {
+      const float *part = from + half * kHalf;
       if (two)
-        std::fill_n(low, kPackedUnit, std::int8_t{0});
-    } else if (two) {
-      for (int i = 0; i < kPackedUnit; i += 16)
-        round16_split(from + i, unit.factor, quants + i, low + i);
-    } else {
-      for (int i = 0; i < kPackedUnit; i += 16)
-        round16(from + i, unit.factor, quants + i);
+        round64_split(part, unit.factor, quants + half * kHalf, sums + half * kParts / 2, low + half * kHalf,
+                      low_sums + half * kParts / 2);
+      else
+        round64(part, unit.factor, quants + half * kHalf, sums + half * kParts / 2);
     }
     to.scale[u] = two ? unit.scale * 254.0f : unit.scale;
-    sums_of_16(quants, to.sums + u * RoundedRow::kParts);
-    if (two) {
+    if (two)
       to.scale[second] = unit.scale;
-      sums_of_16(low, to.sums + second * RoundedRow::kParts);
-    }
   }
 }
 
