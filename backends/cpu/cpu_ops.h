@@ -23,7 +23,8 @@ std::uint64_t mla_project_scratch(const abk_scratch_desc &desc);
 std::uint64_t moe_experts_scratch(const abk_scratch_desc &desc);
 std::uint64_t logits_scratch(const abk_scratch_desc &desc);
 
-// Carves aligned arrays out of an op's scratch span. Used twice: without memory, to measure.
+// Carves aligned arrays out of one piece of memory, such as an op's scratch span. Used twice: without memory, to
+// measure.
 class Carve {
 public:
   explicit Carve(std::byte *memory = nullptr) : memory_(memory) {}

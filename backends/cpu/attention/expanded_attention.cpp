@@ -1,9 +1,11 @@
 #include "backends/cpu/attention/expanded_attention.h"
 
 #include "backends/cpu/attention/rows.h"
+#include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/device/cpu_weight.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <numbers>
 
@@ -17,22 +19,6 @@ std::int64_t strips_of(std::int64_t rows) noexcept { return (rows + kStripRows -
 
 // From strip to strip of packed columns, which are packed 32 at a time.
 std::int64_t strip_step(std::int64_t columns) noexcept { return (columns + 31) / 32 * 16 * kStripRows; }
-
-// Pieces of one block of memory, each aligned to 64 bytes; measured first, then taken.
-class Pieces {
-public:
-  explicit Pieces(std::byte *memory = nullptr) : memory_(memory) {}
-  template <typename Element> Element *take(std::int64_t count) {
-    std::byte *at = memory_ == nullptr ? nullptr : memory_ + used_;
-    used_ += (count * static_cast<std::int64_t>(sizeof(Element)) + 63) / 64 * 64;
-    return reinterpret_cast<Element *>(at);
-  }
-  std::int64_t used() const noexcept { return used_; }
-
-private:
-  std::byte *memory_;
-  std::int64_t used_ = 0;
-};
 
 } // namespace
 
@@ -48,23 +34,23 @@ struct ExpandedAttention::Head {
 
 // What a task works in.
 struct ExpandedAttention::Memory {
-  Memory(Pieces pieces, const ExpandedAttention &op, std::int64_t head_count, std::int64_t queries)
-      : rows(pieces.take<std::uint16_t>(kFlashKeys * kLatentStride)),
-        latent(pieces.take<std::uint32_t>(kFlashStrips * strip_step(op.lora_))),
-        rope_keys(pieces.take<std::uint32_t>(kFlashStrips * strip_step(op.rope_))),
-        keys(pieces.take<std::uint32_t>(kFlashKeys * op.nope_ / 2)),
-        values(pieces.take<std::uint32_t>(kFlashKeys / 2 * op.v_strips_ * kStripRows)),
-        panel(pieces.take<FlashMemory>(1)) {
+  Memory(Carve carve, const ExpandedAttention &op, std::int64_t head_count, std::int64_t queries)
+      : rows(carve.take<std::uint16_t>(kFlashKeys * kLatentStride)),
+        latent(carve.take<std::uint32_t>(kFlashStrips * strip_step(op.lora_))),
+        rope_keys(carve.take<std::uint32_t>(kFlashStrips * strip_step(op.rope_))),
+        keys(carve.take<std::uint32_t>(kFlashKeys * op.nope_ / 2)),
+        values(carve.take<std::uint32_t>(kFlashKeys / 2 * op.v_strips_ * kStripRows)),
+        panel(carve.take<FlashMemory>(1)) {
     for (std::int64_t i = 0; i < head_count; ++i) {
       Head &head = heads[i];
-      head.w_k = pieces.take<std::uint16_t>(op.nope_ * kLatentStride);
-      head.w_v = pieces.take<std::uint32_t>(op.v_strips_ * strip_step(op.lora_));
-      head.q = pieces.take<std::uint16_t>(queries * kQueryStride);
-      head.sum = pieces.take<float>(queries * op.v_strips_ * kStripRows);
-      head.top = pieces.take<float>(queries);
-      head.total = pieces.take<float>(queries);
+      head.w_k = carve.take<std::uint16_t>(op.nope_ * kLatentStride);
+      head.w_v = carve.take<std::uint32_t>(op.v_strips_ * strip_step(op.lora_));
+      head.q = carve.take<std::uint16_t>(queries * kQueryStride);
+      head.sum = carve.take<float>(queries * op.v_strips_ * kStripRows);
+      head.top = carve.take<float>(queries);
+      head.total = carve.take<float>(queries);
     }
-    bytes = pieces.used();
+    bytes = static_cast<std::int64_t>(carve.used());
   }
   std::uint16_t *rows;      // [kFlashKeys, kLatentStride]: c_kv | k_pe
   std::uint32_t *latent;    // [kFlashStrips] strips of lora columns
@@ -97,8 +83,8 @@ void ExpandedAttention::run(Worker &worker, std::int32_t sequence, std::int64_t 
   const std::int64_t queries = batch_.new_tokens(sequence),
                      context = batch_.context[static_cast<std::size_t>(sequence)];
   const std::int64_t row0 = batch_.row_begin[static_cast<std::size_t>(sequence)];
-  const std::int64_t bytes = Memory(Pieces(), *this, count, queries).bytes;
-  Memory memory(Pieces(worker.attention.take<std::byte>(bytes)), *this, count, queries);
+  const std::int64_t bytes = Memory(Carve(), *this, count, queries).bytes;
+  Memory memory(Carve(worker.attention.take<std::byte>(bytes)), *this, count, queries);
   for (std::int64_t i = 0; i < count; ++i) {
     memory.heads[i].index = head + i;
     make_head(worker, memory, memory.heads[i], row0, queries);

@@ -24,7 +24,7 @@ public:
   ExpandedAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call,
                     const abk_mla_attend_args &args);
 
-  // Heads of a task where there are `sequences` sequences: as many as leave several tasks to each thread.
+  // Heads of a task where `sequences` sequences are expanded: as many as leave several tasks to each thread.
   std::int64_t heads_of_task(std::int64_t sequences) const noexcept;
 
   // All queries of a sequence, heads [head, head + count).

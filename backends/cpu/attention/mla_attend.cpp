@@ -1,7 +1,8 @@
 // mla_attend in its two forms. Absorbed: queries are taken into the latent space and the cached rows serve as keys and
 // values, an MQA of width kv_lora + rope; least work for few new tokens. Un-absorbed: keys and values of each head are
-// made from the cached rows, then flash attention; least work for many. Tasks are (row, heads) and (sequence, head), so
-// that no sum crosses a task and the result does not depend on the thread count.
+// made from the cached rows, then flash attention; least work for many. Tasks are (row, heads) and (sequence, heads),
+// so that no sum crosses a task and the result does not depend on the thread count. In bf16 hardware the first form is
+// LatentAttention's and the second ExpandedAttention's; here are both for other processors and sizes.
 #include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/expanded_attention.h"
 #include "backends/cpu/attention/flash.h"
@@ -193,6 +194,13 @@ struct Task {
   std::int64_t head, heads;
 };
 
+std::int64_t expanded_sequences(const HostBatch &batch, std::uint32_t absorb_below) {
+  std::int64_t count = 0;
+  for (std::int32_t i = 0; i < batch.sequences; ++i)
+    count += batch.new_tokens(i) >= std::max<std::int64_t>(absorb_below, 1) ? 1 : 0;
+  return count;
+}
+
 // Rows that run absorbed go to `latent` where that is not null. heads_unabsorbed: of a task.
 std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below,
                              std::int64_t heads_unabsorbed, std::vector<LatentRow> *latent) {
@@ -225,9 +233,9 @@ void mla_attend(CpuDevice &device, const HostBatch &batch, const abk_mla_attend_
   std::vector<LatentRow> latent;
   const bool expands = ExpandedAttention::takes(device, call, args);
   const ExpandedAttention expanded(device, batch, call, args);
-  const std::vector<Task> tasks =
-      make_tasks(batch, args.heads, args.absorb_below, expands ? expanded.heads_of_task(batch.sequences) : 1,
-                 LatentAttention::takes(device, call, args) ? &latent : nullptr);
+  const std::int64_t heads = expands ? expanded.heads_of_task(expanded_sequences(batch, args.absorb_below)) : 1;
+  const std::vector<Task> tasks = make_tasks(batch, args.heads, args.absorb_below, heads,
+                                             LatentAttention::takes(device, call, args) ? &latent : nullptr);
   if (!latent.empty())
     LatentAttention(device, batch, call, args, std::move(latent)).run();
   device.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {

@@ -49,6 +49,19 @@ struct Task {
   std::int64_t first, count;
 };
 
+// Rows of x, quantised, of 8 or of 16 bits.
+struct Rounded {
+  int places;
+  bool wanted = false;
+  std::byte *memory = nullptr;
+
+  static std::int64_t units(std::int64_t k) noexcept { return (k + kPackedUnit - 1) / kPackedUnit; }
+  std::int64_t row_bytes(std::int64_t k) const noexcept { return RoundedRow::bytes(places, units(k)); }
+  RoundedRow row(std::int64_t index, std::int64_t k) const noexcept {
+    return {memory + index * row_bytes(k), places, units(k)};
+  }
+};
+
 class ExpertsRun {
 public:
   ExpertsRun(CpuDevice &device, const abk_moe_experts_args &args, const MoeExpertsCall &call,
@@ -159,24 +172,21 @@ private:
       need(*s.gate);
       need(*s.up);
     }
-    const std::int64_t units = (hidden_ + kPackedUnit - 1) / kPackedUnit;
     std::int64_t bytes = 0;
-    for (Rounded &r : rounded_) {
-      r.row_bytes = RoundedRow::bytes(r.places, units);
-      bytes += r.wanted ? rows_ * r.row_bytes : 0;
-    }
+    for (const Rounded &r : rounded_)
+      bytes += r.wanted ? rows_ * r.row_bytes(hidden_) : 0;
     if (bytes == 0)
       return;
     auto *memory = device_.second_scratch().take<std::byte>(bytes);
     for (Rounded &r : rounded_) {
-      r.memory = r.wanted ? memory : nullptr;
-      memory += r.wanted ? rows_ * r.row_bytes : 0;
+      r.memory = memory;
+      memory += r.wanted ? rows_ * r.row_bytes(hidden_) : 0;
     }
     device_.run((rows_ + kGatherRows - 1) / kGatherRows, [&](std::int64_t task, Worker &worker) {
       for (std::int64_t i = task * kGatherRows; i < std::min(rows_, (task + 1) * kGatherRows); ++i) {
         for (const Rounded &r : rounded_) {
           if (r.wanted)
-            round_row(device_, worker, call_.x, i, RoundedRow(r.memory + i * r.row_bytes, r.places, units));
+            round_row(device_, worker, call_.x, i, r.row(i, hidden_));
         }
       }
     });
@@ -206,15 +216,16 @@ private:
 
   void gather_row(Worker &worker, const Segment &s, const CpuWeight &w, const Operand &x, std::int64_t from,
                   std::int64_t to) {
-    if (w.packed()) {
-      const Rounded &r = rounded_[w.activation_places() - 1];
-      if (r.wanted)
-        x.quant.put(to, RoundedRow(r.memory + from * r.row_bytes, r.places, (hidden_ + kPackedUnit - 1) / kPackedUnit));
-      else
-        quantise_row(device_, worker, call_.x, from, x.quant, to);
-    } else
+    if (!w.packed()) {
       convert_row(device_.kernels(), call_.x, from, w.compute == ABY_DTYPE_BF16, x.bf16 != nullptr,
                   scratch_.x + s.begin * hidden_, to);
+      return;
+    }
+    const Rounded &rounded = rounded_[w.activation_places() - 1];
+    if (rounded.wanted)
+      x.quant.put(to, rounded.row(from, hidden_));
+    else
+      quantise_row(device_, worker, call_.x, from, x.quant, to);
   }
 
   // Slices of every segment's weight rows.
@@ -338,15 +349,7 @@ private:
   std::int64_t rows_, top_k_, hidden_;
   PairOrder order_;
   std::vector<Segment> segments_;
-
-  // Rows of x, quantised: see round_rows.
-  struct Rounded {
-    int places;
-    bool wanted = false;
-    std::byte *memory = nullptr;
-    std::int64_t row_bytes = 0;
-  };
-  Rounded rounded_[2] = {{1}, {2}};
+  Rounded rounded_[2] = {{1}, {2}}; // rows of x, where they are wanted: see round_rows
 };
 
 } // namespace
