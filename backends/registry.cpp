@@ -7,7 +7,6 @@
 #include "base/status.h"
 
 #include <array>
-#include <cstring>
 #include <dlfcn.h>
 
 namespace abyssal {
@@ -32,10 +31,7 @@ BackendHandle load_module(const std::string &path) {
     fail(ABY_ERROR_NOT_FOUND, "backend module ", path, ": ", reason != nullptr ? reason : "cannot be loaded");
   }
   std::shared_ptr<void> keep(library, [](void *handle) { dlclose(handle); });
-  abk_entry_fn entry = nullptr;
-  void *symbol = dlsym(library, ABK_ENTRY_NAME);
-  static_assert(sizeof entry == sizeof symbol);
-  std::memcpy(&entry, &symbol, sizeof entry);
+  const auto entry = reinterpret_cast<abk_entry_fn>(dlsym(library, ABK_ENTRY_NAME));
   if (entry == nullptr)
     fail(ABY_ERROR_UNSUPPORTED, "backend module ", path, ": has no function ", ABK_ENTRY_NAME);
   const abk_backend *backend = entry(ABK_VERSION);

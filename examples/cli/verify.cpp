@@ -134,7 +134,7 @@ public:
   }
 
 private:
-  void add(const std::string &name, const std::string &text, bool good, Json details) {
+  void add(const std::string &name, const std::string &text, bool good, const Json &details) {
     ++(good ? ok_ : missed_);
     if (!json_)
       return row(name, text + (good ? "  ok" : "  MISS"));
@@ -212,19 +212,20 @@ private:
 
   void check_layer(abyssal::sequence &sequence, const std::string &prompt, std::int32_t layer) {
     const std::string at = "." + std::to_string(layer);
+    const auto name_of = [&](const char *kind) { return std::string(prompt).append(kind).append(at); };
     for (const char *kind : {".hidden", ".hidden_last8"}) {
-      if (!take(prompt + kind + at))
+      const std::string name = name_of(kind);
+      if (!take(name))
         continue;
-      const auto want = expected_.floats(prompt + kind + at);
+      const auto want = expected_.floats(name);
       const auto got = tail(values_of<float>(sequence.output(ABY_OUTPUT_HIDDEN, layer)), want.size());
-      report_.error(prompt + kind + at, relative_error(got, want), limits_.hidden);
+      report_.error(name, relative_error(got, want), limits_.hidden);
     }
     const auto cached = [&](const char *kind, aby_output output) {
-      if (take(prompt + kind + at))
-        report_.error(
-            prompt + kind + at,
-            relative_error(values_of<float>(sequence.output(output, layer)), expected_.floats(prompt + kind + at)),
-            limits_.hidden);
+      const std::string name = name_of(kind);
+      if (take(name))
+        report_.error(name, relative_error(values_of<float>(sequence.output(output, layer)), expected_.floats(name)),
+                      limits_.hidden);
     };
     cached(".c_kv", ABY_OUTPUT_CACHE_C_KV);
     cached(".k_rope", ABY_OUTPUT_CACHE_K_ROPE);

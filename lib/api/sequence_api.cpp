@@ -65,6 +65,7 @@ aby_status aby_sequence_eval_batch(aby_sequence *const *sequences, const int32_t
     require(tokens, "tokens");
     require(counts, "counts");
     std::vector<EvalItem> items;
+    items.reserve(count);
     for (std::size_t i = 0; i < count; ++i)
       items.push_back(item_of(sequences[i], tokens[i], counts[i]));
     evaluate(items, eval_options(options));

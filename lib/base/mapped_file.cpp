@@ -73,10 +73,10 @@ std::string MappedFile::identity(std::size_t hashed_bytes) const {
 
 void MappedFile::release(const std::byte *data, std::size_t bytes) const noexcept {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(data) + page - 1) / page * page; // whole pages inside
-  const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / page * page;
-  if (begin < end)
-    ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_DONTNEED);
+  const std::size_t before = (page - reinterpret_cast<std::uintptr_t>(data) % page) % page; // whole pages inside
+  const std::size_t whole = bytes > before ? (bytes - before) / page * page : 0;
+  if (whole > 0)
+    ::madvise(const_cast<std::byte *>(data) + before, whole, MADV_DONTNEED);
 }
 
 std::string read_text_file(const std::string &path) {

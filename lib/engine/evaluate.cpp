@@ -17,8 +17,9 @@ class Evaluation {
 public:
   Evaluation(std::span<const EvalItem> items, const EvalOptions &options) : options_(options) {
     for (const EvalItem &item : items)
-      states_.push_back(State(item));
+      states_.emplace_back(item);
     std::vector<const Sequence *> seen;
+    seen.reserve(states_.size());
     for (const State &state : states_)
       seen.push_back(state.sequence);
     std::sort(seen.begin(), seen.end());

@@ -215,6 +215,7 @@ void ProfiledPass::note(const abk_batch *batch, const abk_batch_desc &desc) {
   if (current_pass == nullptr)
     return;
   std::vector<Share> shares;
+  shares.reserve(static_cast<std::size_t>(desc.sequences));
   for (std::int32_t i = 0; i < desc.sequences; ++i)
     shares.push_back({u64(desc.row_begin[i + 1] - desc.row_begin[i]), u64(desc.context[i])});
   auto &batches = current_pass->batches_;

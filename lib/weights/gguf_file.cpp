@@ -87,6 +87,7 @@ void place(const MappedFile &file, std::uint64_t data_begin, std::uint64_t align
 
 void check_overlaps(const std::string &path, const std::vector<GgufTensor> &tensors) {
   std::vector<const GgufTensor *> order;
+  order.reserve(tensors.size());
   for (const GgufTensor &tensor : tensors)
     order.push_back(&tensor);
   std::sort(order.begin(), order.end(), [](const auto *a, const auto *b) { return a->offset < b->offset; });

@@ -57,6 +57,7 @@ public:
   }
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
+    all.reserve(tensors_.size());
     for (const auto &[name, tensor] : tensors_)
       all.push_back(name);
     std::sort(all.begin(), all.end());
@@ -143,7 +144,7 @@ private:
     return view;
   }
 
-  void insert(const std::string &name, Presented tensor) {
+  void insert(const std::string &name, Presented &&tensor) {
     const Located at = tensor.stored;
     if (const auto [there, fresh] = tensors_.try_emplace(name, std::move(tensor)); !fresh)
       fail(ABY_ERROR_FORMAT, at.file->path(), ": tensor ", at.tensor->name, " (offset ", at.tensor->offset,

@@ -37,6 +37,7 @@ public:
   }
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
+    all.reserve(tensors_.size());
     for (const auto &[name, entry] : tensors_)
       all.push_back(name);
     return all;
@@ -71,6 +72,7 @@ public:
   }
   std::vector<std::string> names() const override {
     std::vector<std::string> all;
+    all.reserve(from_.size());
     for (const auto &[name, source] : from_)
       all.push_back(name);
     return all;

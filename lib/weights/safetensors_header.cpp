@@ -164,6 +164,7 @@ private:
 void check_cover(const MappedFile &file, std::uint64_t data_begin,
                  const std::map<std::string, SafetensorsEntry> &entries) {
   std::vector<std::pair<const std::string *, const SafetensorsEntry *>> order;
+  order.reserve(entries.size());
   for (const auto &[name, entry] : entries)
     order.emplace_back(&name, &entry);
   std::sort(order.begin(), order.end(), [](const auto &a, const auto &b) {
