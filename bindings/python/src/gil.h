@@ -23,28 +23,30 @@ template <typename Enter> void enter_or_wait(Enter enter) {
 class Outside {
 public:
   Outside() : state_(PyEval_SaveThread()) {}
-  ~Outside() {
-    enter_or_wait([this] { PyEval_RestoreThread(state_); });
-  }
+  ~Outside() { enter(); }
   Outside(const Outside &) = delete;
   Outside &operator=(const Outside &) = delete;
 
 private:
+  friend class Inside;
+  void enter() {
+    enter_or_wait([this] { PyEval_RestoreThread(state_); });
+  }
+
   PyThreadState *state_;
 };
 
-// And inside it, in a function that the library calls.
+// And inside it again, in a function that the library calls on the same thread. By the state that the thread went out
+// with: PyGILState_Ensure would make a new one, of an interpreter that may be gone.
 class Inside {
 public:
-  Inside() {
-    enter_or_wait([this] { state_ = PyGILState_Ensure(); });
-  }
-  ~Inside() { PyGILState_Release(state_); }
+  explicit Inside(Outside &outside) : outside_(outside) { outside_.enter(); }
+  ~Inside() { outside_.state_ = PyEval_SaveThread(); }
   Inside(const Inside &) = delete;
   Inside &operator=(const Inside &) = delete;
 
 private:
-  PyGILState_STATE state_;
+  Outside &outside_;
 };
 
 } // namespace abyssal::python

@@ -59,10 +59,11 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
 struct ProgressCall {
   py::object function; // may be None
   std::exception_ptr raised;
+  Outside *outside = nullptr; // that the opening thread is in
 
   static std::int32_t call(void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
     auto &self = *static_cast<ProgressCall *>(context);
-    const Inside inside;
+    const Inside inside(*self.outside);
     try {
       if (PyErr_CheckSignals() != 0)
         throw py::error_already_set();
@@ -76,7 +77,7 @@ struct ProgressCall {
 
 // Makes a model with the options, and throws what the progress function threw.
 template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptions &options, Open open) {
-  ProgressCall progress{options.progress, nullptr};
+  ProgressCall progress{options.progress, nullptr, nullptr};
   aby_model_options raw = options.raw;
   raw.progress = ProgressCall::call;
   raw.progress_context = &progress;
@@ -88,7 +89,8 @@ template <typename Open> std::unique_ptr<ModelHandle> open_with(const ModelOptio
   std::unique_ptr<ModelHandle> handle;
   std::exception_ptr failed;
   {
-    const Outside outside;
+    Outside outside;
+    progress.outside = &outside;
     try {
       handle = std::make_unique<ModelHandle>(open(raw));
     } catch (...) {
@@ -177,13 +179,14 @@ std::unique_ptr<ModelHandle> open_tensors(const std::string &config, const std::
 }
 
 void quantize(const std::string &path, const std::string &out, const ModelOptions &options) {
-  ProgressCall progress{options.progress, nullptr};
+  ProgressCall progress{options.progress, nullptr, nullptr};
   aby_model_options raw = options.raw;
   raw.progress = ProgressCall::call;
   raw.progress_context = &progress;
   std::exception_ptr failed;
   {
-    const Outside outside;
+    Outside outside;
+    progress.outside = &outside;
     try {
       model::quantize(path, out, raw);
     } catch (...) {
