@@ -1,44 +1,16 @@
 #include "backends/cpu/attention/flash_tiles.h"
 
+#include "backends/cpu/dense/strip_avx512.h"
 #include "backends/cpu/kernels/exp2_avx512.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
-#include <immintrin.h>
 #include <utility>
 
 namespace abyssal::cpu {
 
 namespace {
-
-// M rows by a strip: 24 sums for M = 12, so that no dot product waits for another.
-template <int M> using Sums = __m512[M][2];
-
-// sum[m] += x[m] . strip, x: [M, Stride]
-template <int M, std::int64_t Stride>
-inline __attribute__((always_inline)) void accumulate(const std::uint32_t *strip, std::int64_t pairs,
-                                                      const std::uint16_t *x, Sums<M> &sum) {
-  for (std::int64_t p = 0; p < pairs; ++p, x += 2, strip += kStripRows) {
-    const auto a = reinterpret_cast<__m512bh>(_mm512_load_si512(strip)),
-               b = reinterpret_cast<__m512bh>(_mm512_load_si512(strip + 16));
-#pragma GCC unroll 12
-    for (int m = 0; m < M; ++m) {
-      std::int32_t two;
-      std::memcpy(&two, x + m * Stride, sizeof two);
-      const auto both = reinterpret_cast<__m512bh>(_mm512_set1_epi32(two));
-      sum[m][0] = _mm512_dpbf16_ps(sum[m][0], a, both);
-      sum[m][1] = _mm512_dpbf16_ps(sum[m][1], b, both);
-    }
-  }
-}
-
-template <int M> inline __attribute__((always_inline)) void clear(Sums<M> &sum) {
-#pragma GCC unroll 12
-  for (int m = 0; m < M; ++m)
-    sum[m][0] = sum[m][1] = _mm512_setzero_ps();
-}
 
 // Lane j of two rows as a pair of bf16.
 __m512i paired(__m512 low, __m512 high) {
@@ -51,7 +23,7 @@ __m512i paired(__m512 low, __m512 high) {
 
 template <int M>
 void expand_rows(const std::uint32_t *strip, std::int64_t pairs, const std::uint16_t *x, std::uint32_t *out) {
-  Sums<M> sum;
+  StripSums<M> sum;
   clear<M>(sum);
   accumulate<M, kLatentStride>(strip, pairs, x, sum);
 #pragma GCC unroll 6
@@ -63,7 +35,7 @@ void expand_rows(const std::uint32_t *strip, std::int64_t pairs, const std::uint
 
 template <int M> void score_rows(const FlashChunk &chunk, const std::uint16_t *q, std::int64_t strips, float *scores) {
   for (std::int64_t strip = 0; strip < strips; ++strip) {
-    Sums<M> sum;
+    StripSums<M> sum;
     clear<M>(sum);
     accumulate<M, kQueryStride>(chunk.keys + strip * chunk.key_pairs * kStripRows, chunk.key_pairs, q, sum);
     accumulate<M, kQueryStride>(chunk.rope_keys + strip * chunk.rope_step, chunk.rope_pairs, q + 2 * chunk.key_pairs,
@@ -112,7 +84,7 @@ void add_values(const FlashChunk &chunk, const std::uint16_t *weights, std::int6
   const std::int64_t width = chunk.value_strips * kStripRows;
   for (std::int64_t strip = 0; strip < chunk.value_strips; ++strip) {
     float *at = sums + strip * kStripRows;
-    Sums<M> sum;
+    StripSums<M> sum;
 #pragma GCC unroll 12
     for (int m = 0; m < M; ++m) {
       sum[m][0] = _mm512_mul_ps(_mm512_loadu_ps(at + m * width), _mm512_set1_ps(keep[m]));

@@ -1,8 +1,8 @@
 #include "backends/cpu/dense/bf16_tiles.h"
+#include "backends/cpu/dense/strip_avx512.h"
 #include "backends/cpu/kernels/f8_avx512_vbmi.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace abyssal::cpu {
 
@@ -114,26 +114,12 @@ template <int M>
 void multiply_rows(const std::uint32_t *strip, const std::uint16_t *x, std::int64_t pairs, const float *scale,
                    float *sums, const Ahead &next_w, const Ahead &next_x) {
   constexpr std::int64_t kStep = 16; // pairs between two lots of fetching
-  __m512 sum[M][2];
-#pragma GCC unroll 12
-  for (int m = 0; m < M; ++m)
-    sum[m][0] = sum[m][1] = _mm512_setzero_ps();
+  StripSums<M> sum;
+  clear<M>(sum);
   for (std::int64_t begin = 0; begin < pairs; begin += kStep) {
     fetch(next_w, begin / kStep);
     fetch(next_x, begin / kStep);
-    const std::int64_t end = std::min(pairs, begin + kStep);
-    for (std::int64_t p = begin; p < end; ++p, x += 2) {
-      const auto a = reinterpret_cast<__m512bh>(_mm512_load_si512(strip + p * kStripRows)),
-                 b = reinterpret_cast<__m512bh>(_mm512_load_si512(strip + p * kStripRows + 16));
-#pragma GCC unroll 12
-      for (int m = 0; m < M; ++m) {
-        std::int32_t two;
-        std::memcpy(&two, x + m * kPanelStride, sizeof two);
-        const auto both = reinterpret_cast<__m512bh>(_mm512_set1_epi32(two));
-        sum[m][0] = _mm512_dpbf16_ps(sum[m][0], a, both);
-        sum[m][1] = _mm512_dpbf16_ps(sum[m][1], b, both);
-      }
-    }
+    accumulate<M, kPanelStride>(strip + begin * kStripRows, std::min(kStep, pairs - begin), x + 2 * begin, sum);
   }
   const __m512 scale_a = _mm512_loadu_ps(scale), scale_b = _mm512_loadu_ps(scale + 16);
 #pragma GCC unroll 12
