@@ -31,12 +31,22 @@ const abk_backend *cpu() { return backends().back(); }
 
 namespace {
 
+// Rows in which some groups stand far above the others, other ones in each row.
+Values activations(Random &random, std::int64_t rows, std::int64_t k) {
+  Values x = random_values(random, rows * k);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t i = r % 3 * kActivationGroup; i < k; i += 5 * kActivationGroup)
+      x[static_cast<std::size_t>(r * k + i + r % kActivationGroup)] *= 20 + static_cast<double>(r);
+  }
+  return x;
+}
+
 void check_bits(aby_dtype format, aby_dtype compute, std::int64_t n, std::int64_t k) {
   Random random(static_cast<unsigned>(k + n));
   const WeightData w = random_matrix(random, n, k, 1, int8_like(format, compute));
   const std::int64_t most = 26;
-  Values x = random_values(random, most * k);
-  std::fill_n(x.begin(), std::min<std::int64_t>(k, kActivationBlock), 0.0); // a block of zeros
+  Values x = activations(random, most, k);
+  std::fill_n(x.begin(), std::min<std::int64_t>(k, kActivationGroup), 0.0); // a group of zeros
   for (std::size_t i = static_cast<std::size_t>(k); i < static_cast<std::size_t>(2 * k); ++i)
     x[i] *= 1e-30; // and small ones
   const Values want = packed_linear(x, most, w);
@@ -167,7 +177,8 @@ TEST_CASE("packed experts: near the exact ones, and a row's bits do not depend o
       };
       const Values alone = run_experts(device, e, part(x, e.hidden), part(index, top_k), part(weight, top_k), 1, top_k);
       CHECK((!packed || alone == part(all, e.hidden)));
-      CHECK(difference(alone, part(all, e.hidden), 1e-6) == "");
+      // Float products of few rows sum in another order, and a last bit may round an activation the other way.
+      CHECK(difference(alone, part(all, e.hidden), packed ? 0 : 3e-5) == "");
     }
   }
 }

@@ -45,7 +45,9 @@ std::vector<KernelSet> kernel_sets() {
 
 class Packed {
 public:
-  explicit Packed(const WeightData &w) : w_(*cpu::packed_form(w.dtype)), places_(w.compute == ABY_DTYPE_I16 ? 2 : 1) {
+  explicit Packed(const WeightData &w)
+      : w_(*cpu::packed_form(w.dtype)),
+        wide_(w.compute == ABY_DTYPE_I16 ? cpu::WideGroups::kAll : cpu::WideGroups::kOutliers) {
     w_.n = w.n;
     w_.k = w.k;
     auto *memory = memory_.take<std::byte>(cpu::packed_bytes(w_.kind, w.n, w.k));
@@ -59,13 +61,17 @@ public:
   // The first `rows` of x, of [rows, n], in pieces of `step` rows of W.
   Values times(const cpu::PackedKernelSets &kernels, const Values &x, std::int64_t rows, std::int64_t step) const {
     cpu::Scratch quant_memory, tile_memory;
-    const std::int64_t bytes = cpu::QuantRows::bytes(kernels, rows, places_, w_);
+    const std::int64_t bytes = cpu::QuantRows::bytes(kernels, rows, w_);
     auto *memory = quant_memory.take<std::byte>(bytes);
     std::fill_n(memory, bytes, std::byte{0x5a}); // rows that are not there must not matter
-    const cpu::QuantRows quant(kernels, rows, places_, w_, memory);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const std::vector<float> row(x.begin() + r * w_.k, x.begin() + (r + 1) * w_.k);
-      quant.quantise(r, row.data(), w_.k);
+    const cpu::QuantRows quant(kernels, rows, w_, memory);
+    auto *rounded = tile_memory.take<std::byte>(quant.rounded_bytes());
+    std::vector<float> row;
+    for (std::int64_t panel = 0; panel < quant.panels(); ++panel) {
+      quant.quantise(panel, wide_, w_.k, rounded, [&](std::int64_t r) {
+        row.assign(x.begin() + r * w_.k, x.begin() + (r + 1) * w_.k);
+        return row.data();
+      });
     }
     std::vector<float> out(static_cast<std::size_t>(rows * w_.n));
     auto *scratch = tile_memory.take<float>(cpu::tile_scratch(quant));
@@ -76,9 +82,17 @@ public:
 
 private:
   cpu::PackedMatrix w_;
-  int places_;
+  cpu::WideGroups wide_;
   cpu::Scratch memory_;
 };
+
+// Rows in which some groups stand far above the others.
+Values activations(Random &random, std::int64_t rows, std::int64_t k) {
+  Values x = random_values(random, rows * k);
+  for (std::int64_t r = 0; r < rows; ++r)
+    x[static_cast<std::size_t>(r * k + r * 37 % k)] *= 30;
+  return x;
+}
 
 void check_sets(aby_dtype format, aby_dtype compute, std::int64_t n, std::int64_t k) {
   constexpr std::int64_t kMost = 50;
@@ -87,7 +101,7 @@ void check_sets(aby_dtype format, aby_dtype compute, std::int64_t n, std::int64_
   like.dtype = format;
   like.compute = compute;
   const WeightData w = random_matrix(random, n, k, 1, like);
-  const Values x = random_values(random, kMost * k), want = packed_linear(x, kMost, w);
+  const Values x = activations(random, kMost, k), want = packed_linear(x, kMost, w);
   const Packed packed(w);
   for (const KernelSet &set : kernel_sets()) {
     for (const std::int64_t rows : {1, 2, 4, 5, 8, 9, 16, 17, 31, 32, 50}) {
@@ -135,18 +149,16 @@ TEST_CASE("matrix tiles multiply the extremes of activations and weights") {
 
 TEST_CASE("tiles are taken from 32 rows on, and by layouts in groups of 32") {
   const cpu::PackedKernelSets sets{&cpu::avx2_packed_kernels(), &tiles_over_avx2()};
-  const auto taken = [&](aby_dtype format, std::int64_t rows, int places) {
+  const auto taken = [&](aby_dtype format, std::int64_t rows) {
     cpu::PackedMatrix form = *cpu::packed_form(format);
     form.n = 16;
     form.k = 256;
-    return &cpu::QuantRows(sets, rows, places, form, nullptr).kernels() == sets.tiles;
+    return &cpu::QuantRows(sets, rows, form, nullptr).kernels() == sets.tiles;
   };
-  for (const int places : {1, 2}) {
-    CHECK_FALSE(taken(ABY_DTYPE_Q4_0, 31, places));
-    CHECK(taken(ABY_DTYPE_Q4_0, 32, places));
-    CHECK(taken(ABY_DTYPE_Q4_K, 512, places));
-    CHECK_FALSE(taken(ABY_DTYPE_Q6_K, 512, places));
-  }
+  CHECK_FALSE(taken(ABY_DTYPE_Q4_0, 31));
+  CHECK(taken(ABY_DTYPE_Q4_0, 32));
+  CHECK(taken(ABY_DTYPE_Q4_K, 512));
+  CHECK_FALSE(taken(ABY_DTYPE_Q6_K, 512));
   CHECK(cpu::packed_kernels_for(cpu::Isa::kAvx512Bf16).tiles == nullptr);
   CHECK(cpu::packed_kernels_for(cpu::Isa::kAmxInt8).tiles == &cpu::amx_packed_kernels());
 }

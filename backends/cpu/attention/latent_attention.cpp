@@ -61,13 +61,16 @@ std::vector<LatentAttention::Part> LatentAttention::parts(std::int64_t groups) c
   return parts;
 }
 
-// Memory of a worker for all rows as operands of w.
-QuantRows LatentAttention::quantised(Worker &worker, const CpuWeight &w) const {
+// All rows as operands of w, in memory of the worker. x: [rows, w.k], every `stride`
+QuantRows LatentAttention::quantised(Worker &worker, const CpuWeight &w, const float *x, std::int64_t stride) const {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const PackedKernelSets &kernels = device_.packed_kernels();
-  const int places = w.activation_places();
-  return {kernels, rows, places, w.packed_matrix(),
-          worker.middle.take<std::byte>(QuantRows::bytes(kernels, rows, places, w.packed_matrix()))};
+  const PackedMatrix &form = w.packed_matrix();
+  const QuantRows quant(kernels, rows, form, worker.middle.take<std::byte>(QuantRows::bytes(kernels, rows, form)));
+  auto *memory = worker.tile.take<std::byte>(quant.rounded_bytes());
+  for (std::int64_t panel = 0; panel < quant.panels(); ++panel)
+    quant.quantise(panel, w.wide_groups(), form.k, memory, [&](std::int64_t r) { return x + r * stride; });
+  return quant;
 }
 
 // The queries of one head: [W_uk^T q_nope | q_rope] * scale, as pairs of bfloat16 in the head's lane.
@@ -82,9 +85,7 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     std::copy_n(q + i * qk + nope_, rope_, latent + i * width + lora_);
   }
   if (halves_) {
-    const QuantRows quant = quantised(worker, CpuWeight::of(*call_.k_b));
-    for (std::int64_t i = 0; i < rows; ++i)
-      quant.quantise(i, q + i * qk, nope_);
+    const QuantRows quant = quantised(worker, CpuWeight::of(*call_.k_b), q, qk);
     packed_product(CpuWeight::of(*call_.k_b).packed_matrix(head), 0, lora_, quant,
                    worker.tile.take<float>(tile_scratch(quant)), latent, width);
   } else {
@@ -195,22 +196,19 @@ void LatentAttention::take_out(Worker &worker, std::int64_t head) {
   const std::int64_t group = head / kLanes, lane = head % kLanes;
   float *out = worker.sums.take<float>(rows * v_ + rows * lora_); // [rows, v]
   float *mixed = out + rows * v_;                                 // [rows, lora]
-  QuantRows quant;
-  if (halves_)
-    quant = quantised(worker, CpuWeight::of(*call_.v_b));
   for (std::int64_t i = 0; i < rows; ++i) {
     const LaneState from = lane_state(state(i, group));
     std::copy_n(from.mixed + lane * lora_, lora_, mixed + i * lora_);
     kernels.scale(mixed + i * lora_, 1.0f / from.total[lane], lora_);
-    if (halves_)
-      quant.quantise(i, mixed + i * lora_, lora_);
-    else
+    if (!halves_)
       kernels.gemv(CpuWeight::of(call_.kv_b).matrix(), head * (nope_ + v_) + nope_, v_, mixed + i * lora_, lora_, 1,
                    out + i * v_, v_);
   }
-  if (halves_)
+  if (halves_) {
+    const QuantRows quant = quantised(worker, CpuWeight::of(*call_.v_b), mixed, lora_);
     packed_product(CpuWeight::of(*call_.v_b).packed_matrix(head), 0, v_, quant,
                    worker.tile.take<float>(tile_scratch(quant)), out, v_);
+  }
   for (std::int64_t i = 0; i < rows; ++i)
     store_floats(kernels, out + i * v_, call_.out.row(rows_[static_cast<std::size_t>(i)].row), call_.out.dtype,
                  head * v_, v_);

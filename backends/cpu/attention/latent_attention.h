@@ -54,7 +54,7 @@ private:
   void attend_all(Worker &worker, const Part &part);
   void attend_chunks();
   void take_out(Worker &worker, std::int64_t head);
-  QuantRows quantised(Worker &worker, const CpuWeight &w) const;
+  QuantRows quantised(Worker &worker, const CpuWeight &w, const float *x, std::int64_t stride) const;
 
   CpuDevice &device_;
   const HostBatch &batch_;

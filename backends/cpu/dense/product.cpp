@@ -84,12 +84,12 @@ bool share_operand(const CpuWeight &a, const CpuWeight &b) noexcept {
     return a.packed() == b.packed() && a.compute == b.compute;
   const PackedMatrix &x = a.packed_matrix(), &y = b.packed_matrix();
   return layout_of(x.kind).group == layout_of(y.kind).group && layout_of(x.kind).bias() == layout_of(y.kind).bias() &&
-         x.zero == y.zero && a.compute == b.compute;
+         nibble_quants(x.kind) == nibble_quants(y.kind) && x.zero == y.zero && a.compute == b.compute;
 }
 
 std::int64_t operand_bytes(const CpuDevice &device, std::int64_t rows, const CpuWeight &weight) noexcept {
   if (weight.packed())
-    return QuantRows::bytes(device.packed_kernels(), rows, weight.activation_places(), weight.packed_matrix());
+    return QuantRows::bytes(device.packed_kernels(), rows, weight.packed_matrix());
   return rows * weight.k * static_cast<std::int64_t>(sizeof(float)) + 64;
 }
 
@@ -127,27 +127,6 @@ void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, b
   }
 }
 
-namespace {
-
-// Rows are quantised a panel to a task, so that no two tasks write to one.
-Operand make_quantised(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory) {
-  Operand operand;
-  operand.rows = x.rows;
-  operand.k = x.cols;
-  operand.quant = QuantRows(device.packed_kernels(), x.rows, weight.activation_places(), weight.packed_matrix(),
-                            static_cast<std::byte *>(memory));
-  device.run(operand.quant.panels(), [&](std::int64_t panel, Worker &worker) {
-    for (std::int64_t r = operand.quant.first_row(panel); r < operand.quant.first_row(panel + 1); ++r)
-      quantise_row(device, worker, x, r, operand.quant, r);
-  });
-  return operand;
-}
-
-} // namespace
-
-namespace {
-
-// A row as floats: in place, or widened into the worker's scratch.
 const float *float_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t row) {
   if (x.dtype != ABY_DTYPE_BF16)
     return reinterpret_cast<const float *>(x.row(row));
@@ -156,16 +135,27 @@ const float *float_row(CpuDevice &device, Worker &worker, const HostRows &x, std
   return wide;
 }
 
+void round_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, WideGroups wide,
+               const RoundedRow &to) {
+  device.packed_kernels().lanes->round(float_row(device, worker, x, from), x.cols, 0, to);
+  choose_wide_groups(to, wide);
+}
+
+namespace {
+
+// Rows are quantised a panel to a task, so that no two tasks write to one.
+Operand make_quantised(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory) {
+  Operand operand;
+  operand.rows = x.rows;
+  operand.k = x.cols;
+  operand.quant = QuantRows(device.packed_kernels(), x.rows, weight.packed_matrix(), static_cast<std::byte *>(memory));
+  device.run(operand.quant.panels(), [&](std::int64_t panel, Worker &worker) {
+    quantise_panel(device, worker, x, weight, operand.quant, panel, [](std::int64_t r) { return r; });
+  });
+  return operand;
+}
+
 } // namespace
-
-void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const QuantRows &quant,
-                  std::int64_t to) {
-  quant.quantise(to, float_row(device, worker, x, from), x.cols);
-}
-
-void round_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const RoundedRow &to) {
-  device.packed_kernels().lanes->round(float_row(device, worker, x, from), x.cols, to);
-}
 
 Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weight, void *memory) {
   if (weight.packed())

@@ -37,16 +37,24 @@ Operand make_operand(CpuDevice &device, const HostRows &x, const CpuWeight &weig
 // Whether rows in the form for one weight serve another one too.
 bool share_operand(const CpuWeight &a, const CpuWeight &b) noexcept;
 
+// A row as floats: in place, or widened into the worker's `sums`.
+const float *float_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t row);
+
 // Converts one row into place r of an operand being built in memory (see gather in the experts).
 void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, bool rounded, bool bf16, void *memory,
                  std::int64_t to);
 
-// Quantises one row into place `to` of rows for packed weights.
-void quantise_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const QuantRows &quant,
-                  std::int64_t to);
+// Quantises a panel of rows for packed weights. source(r): the row of x that row r of `quant` is.
+template <typename Source>
+void quantise_panel(CpuDevice &device, Worker &worker, const HostRows &x, const CpuWeight &w, const QuantRows &quant,
+                    std::int64_t panel, Source &&source) {
+  quant.quantise(panel, w.wide_groups(), x.cols, worker.tile.take<std::byte>(quant.rounded_bytes()),
+                 [&](std::int64_t r) { return float_row(device, worker, x, source(r)); });
+}
 
-// Quantises one row, for any packed weights whose activations have as many places.
-void round_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, const RoundedRow &to);
+// Quantises one row, for any packed weights whose activations keep 16 bits in the same groups.
+void round_row(CpuDevice &device, Worker &worker, const HostRows &x, std::int64_t from, WideGroups wide,
+               const RoundedRow &to);
 
 // Rows of W in one task, so that a widened block stays in the second-level cache.
 std::int64_t block_rows(const CpuWeight &weight, std::int64_t x_rows) noexcept;

@@ -6,6 +6,7 @@
 #include "backends/common/host_weight.h"
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/packed/packed_layout.h"
+#include "backends/cpu/packed/rounded_row.h"
 
 #include <cstddef>
 #include <memory>
@@ -34,8 +35,10 @@ public:
   }
   // What the weight can be made from again: its packed matrices one after another, or its bf16 copy; else null.
   const void *image() const noexcept { return image_; }
-  // Places of a row of activations in products with it, where it is packed: see QuantRows.
-  int activation_places() const noexcept { return compute == ABY_DTYPE_I16 ? 2 : 1; }
+  // Which activations keep 16 bits in products with it, where it is packed.
+  WideGroups wide_groups() const noexcept {
+    return compute == ABY_DTYPE_I16 ? WideGroups::kAll : WideGroups::kOutliers;
+  }
   // ABK_USE_VECTOR: [n]
   const float *vector() const noexcept { return vector_.data(); }
 

@@ -8,6 +8,7 @@
 #include "backends/cpu/moe/pair_order.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 namespace abyssal::cpu {
@@ -33,6 +34,18 @@ struct ExpertsScratch {
   float *down; // [pairs + rows, hidden]
 };
 
+// Rows that are quantised but not laid out for a product yet.
+struct Rounded {
+  bool wanted = false;
+  std::byte *memory = nullptr;
+
+  static std::int64_t units(std::int64_t k) noexcept { return (k + kPackedUnit - 1) / kPackedUnit; }
+  static std::int64_t row_bytes(std::int64_t k) noexcept { return RoundedRow::bytes(units(k)); }
+  RoundedRow row(std::int64_t index, std::int64_t k) const noexcept {
+    return {memory + index * row_bytes(k), units(k)};
+  }
+};
+
 // The rows of one expert, in the sorted order, and where its results are.
 struct Segment {
   const CpuWeight *gate, *up, *down;
@@ -41,25 +54,13 @@ struct Segment {
   std::int64_t inter;
   std::int64_t middle; // offset in gate and up
   Operand x, x_up, h;
+  Rounded h_rows; // where down is packed: h before it is laid out
 };
 
 // A slice of one segment's weight rows, or of its rows of x.
 struct Task {
   Segment *segment;
   std::int64_t first, count;
-};
-
-// Rows of x, quantised, of 8 or of 16 bits.
-struct Rounded {
-  int places;
-  bool wanted = false;
-  std::byte *memory = nullptr;
-
-  static std::int64_t units(std::int64_t k) noexcept { return (k + kPackedUnit - 1) / kPackedUnit; }
-  std::int64_t row_bytes(std::int64_t k) const noexcept { return RoundedRow::bytes(places, units(k)); }
-  RoundedRow row(std::int64_t index, std::int64_t k) const noexcept {
-    return {memory + index * row_bytes(k), places, units(k)};
-  }
 };
 
 class ExpertsRun {
@@ -99,6 +100,7 @@ private:
                            std::min(run.begin, pairs) * inter,
                            {},
                            {},
+                           {},
                            {}});
     }
   }
@@ -121,6 +123,8 @@ private:
       places.push_back(reads_first(s) ? places.front() : reserve(s, *s.gate));
       places.push_back(share_operand(*s.gate, *s.up) ? places.back() : reserve(s, *s.up));
       places.push_back(reserve(s, *s.down));
+      places.push_back(bytes);
+      bytes += s.down->packed() ? s.count * Rounded::row_bytes(s.inter) : 0;
     }
     auto *memory = device_.op_scratch().take<std::byte>(bytes);
     auto place = places.begin();
@@ -130,6 +134,7 @@ private:
       s.x_up = share_operand(*s.gate, *s.up) ? s.x : operand(s, *s.up, hidden_, memory + *place, nullptr);
       ++place;
       s.h = operand(s, *s.down, s.inter, memory + *place++, nullptr);
+      s.h_rows.memory = memory + *place++;
     }
   }
 
@@ -138,7 +143,7 @@ private:
     operand.rows = s.count;
     operand.k = operand.ld = k;
     if (w.packed())
-      operand.quant = QuantRows(device_.packed_kernels(), s.count, w.activation_places(), w.packed_matrix(), quantised);
+      operand.quant = QuantRows(device_.packed_kernels(), s.count, w.packed_matrix(), quantised);
     else if (takes_bf16(device_, w, s.count))
       operand.bf16 = reinterpret_cast<std::uint16_t *>(rows);
     else
@@ -146,7 +151,7 @@ private:
     return operand;
   }
 
-  // A panel of rows each, where they are quantised.
+  // A panel of each segment, where its rows are quantised for gate; else some of its rows.
   std::vector<Task> gather_tasks() {
     std::vector<Task> tasks;
     for (Segment &s : segments_) {
@@ -159,6 +164,8 @@ private:
     return tasks;
   }
 
+  Rounded &rounded_for(const CpuWeight &w) { return rounded_[w.wide_groups() == WideGroups::kAll ? 1 : 0]; }
+
   // The rows of x as the packed weights' activations, once for all experts of a row; few rows are quantised as they are
   // gathered, which saves a region.
   void round_rows() {
@@ -166,7 +173,7 @@ private:
       return;
     const auto need = [&](const CpuWeight &w) {
       if (w.packed())
-        rounded_[w.activation_places() - 1].wanted = true;
+        rounded_for(w).wanted = true;
     };
     for (const Segment &s : segments_) {
       need(*s.gate);
@@ -174,19 +181,20 @@ private:
     }
     std::int64_t bytes = 0;
     for (const Rounded &r : rounded_)
-      bytes += r.wanted ? rows_ * r.row_bytes(hidden_) : 0;
+      bytes += r.wanted ? rows_ * Rounded::row_bytes(hidden_) : 0;
     if (bytes == 0)
       return;
     auto *memory = device_.second_scratch().take<std::byte>(bytes);
     for (Rounded &r : rounded_) {
       r.memory = memory;
-      memory += r.wanted ? rows_ * r.row_bytes(hidden_) : 0;
+      memory += r.wanted ? rows_ * Rounded::row_bytes(hidden_) : 0;
     }
     device_.run((rows_ + kGatherRows - 1) / kGatherRows, [&](std::int64_t task, Worker &worker) {
       for (std::int64_t i = task * kGatherRows; i < std::min(rows_, (task + 1) * kGatherRows); ++i) {
-        for (const Rounded &r : rounded_) {
+        for (const WideGroups wide : {WideGroups::kOutliers, WideGroups::kAll}) {
+          const Rounded &r = rounded_[wide == WideGroups::kAll ? 1 : 0];
           if (r.wanted)
-            round_row(device_, worker, call_.x, i, r.row(i, hidden_));
+            round_row(device_, worker, call_.x, i, wide, r.row(i, hidden_));
         }
       }
     });
@@ -196,13 +204,11 @@ private:
   void gather() {
     const std::vector<Task> tasks = gather_tasks();
     const auto take = [&](Worker &worker, const Task &t) {
-      for (std::int64_t i = t.first; i < t.first + t.count; ++i) {
-        const std::int64_t from = order_.source[static_cast<std::size_t>(t.segment->begin + i)];
-        if (!reads_first(*t.segment))
-          gather_row(worker, *t.segment, *t.segment->gate, t.segment->x, from, i);
-        if (!share_operand(*t.segment->gate, *t.segment->up))
-          gather_row(worker, *t.segment, *t.segment->up, t.segment->x_up, from, i);
-      }
+      const Segment &s = *t.segment;
+      if (!reads_first(s))
+        gather_rows(worker, s, *s.gate, s.x, t);
+      if (!share_operand(*s.gate, *s.up))
+        gather_rows(worker, s, *s.up, s.x_up, t);
     };
     if (rows_ == 1) // less work than to hand it out
       device_.run(1, [&](std::int64_t, Worker &worker) {
@@ -214,18 +220,28 @@ private:
                   [&](std::int64_t i, Worker &worker) { take(worker, tasks[static_cast<std::size_t>(i)]); });
   }
 
-  void gather_row(Worker &worker, const Segment &s, const CpuWeight &w, const Operand &x, std::int64_t from,
-                  std::int64_t to) {
+  std::int64_t source(const Segment &s, std::int64_t row) const {
+    return order_.source[static_cast<std::size_t>(s.begin + row)];
+  }
+
+  // The rows of a task of gather_tasks as an operand of gate or up: of a packed one, the panels that begin there.
+  void gather_rows(Worker &worker, const Segment &s, const CpuWeight &w, const Operand &x, const Task &t) {
     if (!w.packed()) {
-      convert_row(device_.kernels(), call_.x, from, w.compute == ABY_DTYPE_BF16, x.bf16 != nullptr,
-                  scratch_.x + s.begin * hidden_, to);
+      for (std::int64_t i = t.first; i < t.first + t.count; ++i)
+        convert_row(device_.kernels(), call_.x, source(s, i), w.compute == ABY_DTYPE_BF16, x.bf16 != nullptr,
+                    scratch_.x + s.begin * hidden_, i);
       return;
     }
-    const Rounded &rounded = rounded_[w.activation_places() - 1];
-    if (rounded.wanted)
-      x.quant.put(to, rounded.row(from, hidden_));
-    else
-      quantise_row(device_, worker, call_.x, from, x.quant, to);
+    const Rounded &rounded = rounded_for(w);
+    for (std::int64_t panel = 0; panel < x.quant.panels(); ++panel) {
+      const std::int64_t first = x.quant.first_row(panel);
+      if (first < t.first || first >= t.first + t.count)
+        continue;
+      if (rounded.wanted)
+        x.quant.fill(panel, [&](std::int64_t r) { return rounded.row(source(s, r), hidden_); });
+      else
+        quantise_panel(device_, worker, call_.x, w, x.quant, panel, [&](std::int64_t r) { return source(s, r); });
+    }
   }
 
   // Slices of every segment's weight rows.
@@ -252,6 +268,9 @@ private:
         [](const Segment &s) {
           return s.down->packed() ? kPackedUnit : std::min(block_rows(*s.gate, s.count), block_rows(*s.up, s.count));
         });
+    std::vector<std::atomic<std::int64_t>> left(segments_.size()); // slices that are not done
+    for (std::size_t i = 0; i < segments_.size(); ++i)
+      left[i] = (segments_[i].inter + kPackedUnit - 1) / kPackedUnit;
     device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
       const Task &t = tasks[static_cast<std::size_t>(i)];
       const Segment &s = *t.segment;
@@ -273,11 +292,18 @@ private:
       for (std::int64_t r = 0; r < s.count; ++r) {
         device_.kernels().swiglu(gate + r * ld, up + r * ld, gate + r * ld, t.count);
         if (quantise)
-          s.h.quant.quantise(r, gate + r * ld, t.count, t.first / kPackedUnit);
+          s.h.quant.kernels().round(gate + r * ld, t.count, t.first / kPackedUnit, s.h_rows.row(r, s.inter));
         else if (round)
           device_.kernels().f32_to_bf16(gate + r * ld, bf16_middle(s) + r * s.inter + t.first, t.count);
       }
+      // Of few rows, the last slice of a segment lays them out: that saves a region.
+      if (quantise && rows_ <= kFewRows &&
+          left[static_cast<std::size_t>(t.segment - segments_.data())].fetch_sub(1) == 1)
+        for (std::int64_t panel = 0; panel < s.h.quant.panels(); ++panel)
+          fill_middle(s, panel);
     });
+    if (rows_ > kFewRows)
+      fill_middles();
     for (Segment &s : segments_) {
       if (s.down->packed())
         continue;
@@ -289,6 +315,27 @@ private:
                        s.inter};
       s.h = make_operand(device_, h, *s.down, scratch_.up + s.middle);
     }
+  }
+
+  // A panel of down's operand of rows that are rounded.
+  void fill_middle(const Segment &s, std::int64_t panel) const {
+    s.h.quant.fill(panel, [&](std::int64_t r) {
+      const RoundedRow row = s.h_rows.row(r, s.inter);
+      choose_wide_groups(row, s.down->wide_groups());
+      return row;
+    });
+  }
+
+  void fill_middles() {
+    std::vector<Task> tasks;
+    for (Segment &s : segments_) {
+      for (std::int64_t panel = 0; s.down->packed() && panel < s.h.quant.panels(); ++panel)
+        tasks.push_back({&s, panel, 1});
+    }
+    device_.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &) {
+      const Task &t = tasks[static_cast<std::size_t>(i)];
+      fill_middle(*t.segment, t.first);
+    });
   }
 
   float *down_row(std::int64_t place) const { return scratch_.down + place * hidden_; }
@@ -349,7 +396,7 @@ private:
   std::int64_t rows_, top_k_, hidden_;
   PairOrder order_;
   std::vector<Segment> segments_;
-  Rounded rounded_[2] = {{1}, {2}}; // rows of x, where they are wanted: see round_rows
+  Rounded rounded_[2]; // rows of x with wide groups where they stand out, and everywhere: see round_rows
 };
 
 } // namespace

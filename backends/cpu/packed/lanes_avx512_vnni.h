@@ -39,85 +39,43 @@ struct Floats {
   friend Floats operator-(Floats a) { return {_mm512_sub_ps(_mm512_setzero_ps(), a.v)}; }
 };
 
-// Four consecutive activations, in every lane.
-struct Four {
-  explicit Four(const std::int8_t *x) {
-    std::int32_t four;
-    std::memcpy(&four, x, sizeof four);
-    v = _mm512_set1_epi32(four);
+// Four bytes of activations, in every lane.
+struct Spread {
+  explicit Spread(const void *x) {
+    std::int32_t bits;
+    std::memcpy(&bits, x, sizeof bits);
+    v = _mm512_set1_epi32(bits);
   }
   __m512i v;
 };
 
 struct Ints {
   __m512i v;
-  // What a sum starts from: -zero * sum of the activations.
-  template <bool> static Ints start(std::int32_t init) { return {_mm512_set1_epi32(init)}; }
-  static Ints load(const std::int32_t *p) { return {_mm512_loadu_si512(p)}; }
   static Ints none() { return {_mm512_setzero_si512()}; }
-  // += the products of four quants in each lane with the four activations.
-  template <bool> void dot(Quants w, const Four &x) { v = _mm512_dpbusd_epi32(v, w.v, x.v); }
-  friend Ints operator+(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+  static Ints load(const std::int32_t *p) { return {_mm512_loadu_si512(p)}; }
+  void store(std::int32_t *p) const { _mm512_storeu_si512(p, v); }
+  // 256 times these, and those of the low halves.
+  Ints join(Ints low) const { return {_mm512_add_epi32(_mm512_slli_epi32(v, 8), low.v)}; }
   Floats floats() const { return {_mm512_cvtepi32_ps(v)}; }
 };
 
-// Sixteen activations.
-struct Row16 {
-  __m512 v;
-  static Row16 load(const float *p) { return {_mm512_loadu_ps(p)}; }
-  __m512 magnitude() const { return _mm512_abs_ps(v); }
+struct ByteSums {
+  __m512i v;
+  static ByteSums start(std::int32_t init) { return {_mm512_set1_epi32(init)}; }
+  void dot(Quants w, const Spread &x) { v = _mm512_dpbusd_epi32(v, w.v, x.v); }
+  friend ByteSums operator+(ByteSums a, ByteSums b) { return {_mm512_add_epi32(a.v, b.v)}; }
+  Ints ints() const { return {v}; }
 };
+
+constexpr bool kSumsInPairs = false; // what a sum starts from: one of 32 bits
+struct Words;                        // there are none
+constexpr bool kLaneWords = false;   // all weights are multiplied as bytes
 
 // Twelve sums, so that no dot product waits for another. As 6 rows by 2 tiles they take 8 loads, as 12 rows by a tile
 // 13, and two loads a cycle are what two dot products a cycle allow.
 constexpr int kLaneRows = 6;
 constexpr int kLaneTiles = 2;
 constexpr int kDirectRows = 4;
-
-// The largest magnitude of 128 values; NaN or infinite if one of them is.
-inline float largest(const float *x) {
-  __m512 most = _mm512_setzero_ps(), probe = _mm512_setzero_ps();
-  for (int i = 0; i < 128; i += 16) {
-    const __m512 v = _mm512_loadu_ps(x + i);
-    most = _mm512_max_ps(most, _mm512_abs_ps(v));
-    probe = _mm512_add_ps(probe, _mm512_mul_ps(v, _mm512_setzero_ps()));
-  }
-  return _mm512_reduce_max_ps(most) + _mm512_reduce_add_ps(probe);
-}
-
-// Stores 64 small integers as bytes, and the sums of each 16. The bytes are not read back: a load that spans several
-// stores waits for them.
-inline void store_bytes(const __m512i (&q)[4], std::int8_t *out, std::int32_t *sums) {
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __m512i turned = _mm512_packs_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
-  const __m512i bytes = _mm512_permutexvar_epi32(order, turned);
-  _mm512_storeu_si512(out, bytes);
-  const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), bytes);
-  const __m512i eights = _mm512_add_epi32(fours, _mm512_shuffle_epi32(fours, _MM_PERM_CDAB));
-  const __m512i all = _mm512_add_epi32(eights, _mm512_shuffle_epi32(eights, _MM_PERM_BADC));
-  _mm_storeu_si128(reinterpret_cast<__m128i *>(sums), _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, all)));
-}
-
-// 64 values times factor, rounded to the nearest even, as bytes; and the sums of each 16.
-inline void round64(const float *x, float factor, std::int8_t *out, std::int32_t *sums) {
-  __m512i q[4];
-  for (int i = 0; i < 4; ++i)
-    q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * i), _mm512_set1_ps(factor)));
-  store_bytes(q, out, sums);
-}
-
-// 64 values times factor, rounded to the nearest even q = 254 high + low, both within 127; and their sums.
-inline void round64_split(const float *x, float factor, std::int8_t *high, std::int32_t *high_sums, std::int8_t *low,
-                          std::int32_t *low_sums) {
-  __m512i a[4], b[4];
-  for (int i = 0; i < 4; ++i) {
-    const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * i), _mm512_set1_ps(factor)));
-    a[i] = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(q), _mm512_set1_ps(1.0f / 254.0f)));
-    b[i] = _mm512_sub_epi32(q, _mm512_mullo_epi32(a[i], _mm512_set1_epi32(254)));
-  }
-  store_bytes(a, high, high_sums);
-  store_bytes(b, low, low_sums);
-}
 
 } // namespace
 } // namespace abyssal::cpu

@@ -6,6 +6,8 @@
 // the more so with groups of 16, which are left to the lanes altogether.
 #include "backends/cpu/packed/packed_kernels.h"
 
+#include <algorithm>
+
 namespace abyssal::cpu {
 namespace {
 
@@ -46,15 +48,33 @@ public:
     quants_ = tiles.quants + index * kUnitVectors * kStride;
     scale_ = tiles.scale + index * kGroups * T * kPackedTile;
     biases_ = tiles.biases + index * kGroups * T * kPackedTile;
-    data_ = x.data + unit * rows_ * kPackedUnit;
-    x_scale_ = x.scale + unit * rows_;
+    high_ = x.high + unit * rows_ * kPackedUnit;
+    low_ = x.low + unit * rows_ * kPackedUnit;
+    wide_ = x.wide + unit * kGroups;
+    x_scale_ = x.scale + unit * kGroups * rows_;
     x_sums_ = x.sums + (x.sums != nullptr ? unit * kGroups * rows_ : 0);
   }
 
-  // The exact sums of some groups.
-  void multiply(int round, Sums &sums) const {
+  // The exact sums of the unit.
+  void sums(Sums &high, Sums &low) const {
+    for (int round = 0; round < kRounds; ++round)
+      multiply(round, high_, high);
+    const bool wide = std::any_of(wide_, wide_ + kGroups, [](std::uint8_t any) { return any != 0; });
+    for (int round = 0; wide && round < kRounds; ++round)
+      multiply(round, low_, low);
+    for (int group = 0; wide && group < kGroups; ++group) {
+      for (std::int64_t i = 0; wide_[group] != 0 && i < T * rows_ * kPackedTile; i += kPackedTile) {
+        const std::int64_t t = i / (rows_ * kPackedTile), at = i % (rows_ * kPackedTile);
+        std::int32_t *sum = high[t][group] + at;
+        Ints::load(sum).join(Ints::load(low[t][group] + at)).store(sum);
+      }
+    }
+  }
+
+  // The exact sums of some groups with a half of the activations.
+  void multiply(int round, const std::int8_t *half, Sums &sums) const {
     const int first = round * kRoundGroups;
-    const std::int8_t *x = data_ + first * kTileGroup;
+    const std::int8_t *x = half + first * kTileGroup;
     const std::uint8_t *quants = quants_ + first * kGroupBytes;
     if constexpr (T == 2) {
       Tiles::load<4>(x, kPackedUnit);
@@ -93,17 +113,17 @@ public:
         if constexpr (Bias)
           bias[group] = Floats::load(biases_ + (group * T + t) * kPackedTile);
       }
-      const float *x_sums = x_sums_;
       for (std::int64_t m = 0; m < rows_; ++m) {
-        Floats block = Floats::zero();
+        float *at = out + (m * T + t) * kPackedTile;
+        Floats total = Floats::load(at);
 #pragma GCC unroll 8
         for (int group = 0; group < kGroups; ++group) {
-          block = Floats::fma(Ints::load(sums[t][group] + m * kPackedTile).floats(), scale[group], block);
+          const Floats sum = Ints::load(sums[t][group] + m * kPackedTile).floats();
+          total = Floats::fma(sum * Floats::all(x_scale_[group * rows_ + m]), scale[group], total);
           if constexpr (Bias)
-            block = Floats::fma(bias[group], Floats::all(x_sums[group * rows_ + m]), block);
+            total = Floats::fma(bias[group], Floats::all(x_sums_[group * rows_ + m]), total);
         }
-        float *at = out + (m * T + t) * kPackedTile;
-        Floats::fma(block, Floats::all(x_scale_[m]), Floats::load(at)).store(at);
+        total.store(at);
       }
     }
   }
@@ -114,19 +134,19 @@ private:
   static constexpr std::int64_t kRowBytes = kPackedTile * 4; // of sums
   const std::uint8_t *quants_;
   const float *scale_, *biases_;
-  const std::int8_t *data_;
+  const std::int8_t *high_, *low_;
+  const std::uint8_t *wide_;
   const float *x_scale_, *x_sums_;
   std::int64_t rows_;
 };
 
 template <bool Bias, int T> void multiply_steps(const WideTiles &tiles, const Panel &x, float *out) {
   using Step = TileStep<T>;
-  alignas(64) typename Step::Sums sums;
+  alignas(64) typename Step::Sums high, low;
   for (std::int64_t i = 0; i < tiles.units; ++i) {
     const Step step(tiles, x, i);
-    for (int round = 0; round < Step::kRounds; ++round)
-      step.multiply(round, sums);
-    step.template add<Bias>(sums, out);
+    step.sums(high, low);
+    step.template add<Bias>(high, out);
   }
 }
 
@@ -137,7 +157,7 @@ template <bool Bias> void multiply_tiles(const WideTiles &tiles, const Panel &x,
 // The product of many rows as the other kernels know it.
 struct ManyRows {
   static constexpr int kPanelRows = kTileRows, kWideTiles = 2;
-  static constexpr bool kRowPanels = true, kSignedQuants = true;
+  static constexpr bool kRowPanels = true, kWords = false;
   static void multiply(const WideTiles &tiles, const Panel &x, float *out) {
     return tiles.bias ? multiply_tiles<true>(tiles, x, out) : multiply_tiles<false>(tiles, x, out);
   }

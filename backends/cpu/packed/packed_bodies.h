@@ -1,9 +1,7 @@
 // The packed kernels, written once over sixteen lanes; each instruction set's file includes its lanes, one of the
 // products of many rows, and then this.
 #include "backends/cpu/packed/packed_kernels.h"
-
-#include <algorithm>
-#include <cmath>
+#include "backends/cpu/packed/rows_ymm.h"
 
 namespace abyssal::cpu {
 namespace {
@@ -61,63 +59,97 @@ template <PackedKind Kind> struct Unit {
 // slice of a matrix.
 constexpr std::int64_t kFetchAhead = 6144;
 
+// A panel's places for one group of 32 columns of M rows, for the product of few rows with a tile.
+template <PackedKind Kind, int M> struct DirectSums {
+  using U = Unit<Kind>;
+  static constexpr int kParts = kScaleGroup / U::kLayout.group; // groups of weights
+  Ints part[kParts][M];
+
+  // One half. Two sums a row, so that one instruction need not wait for another; integers add up exactly in any order.
+  static DirectSums bytes(const U &unit, int columns, const std::uint8_t *table, const std::int8_t *x,
+                          const std::int32_t *init) {
+    ByteSums sum[2][M];
+    for (int m = 0; m < M; ++m) {
+      sum[0][m] = ByteSums::start(init[m]);
+      sum[1][m] = ByteSums::start(kParts == 2 ? init[M + m] : 0);
+    }
+    unit.each(columns, table, [&](int v, Quants quants) {
+      for (int m = 0; m < M; ++m)
+        sum[v / 4][m].dot(quants, Spread(x + (v * M + m) * 4));
+    });
+    DirectSums result;
+    for (int m = 0; m < M; ++m) {
+      result.part[0][m] = kParts == 2 ? sum[0][m].ints() : (sum[0][m] + sum[1][m]).ints();
+      if constexpr (kParts == 2)
+        result.part[1][m] = sum[1][m].ints();
+    }
+    return result;
+  }
+
+  void join(const DirectSums &low) {
+    for (int p = 0; p < kParts; ++p)
+      for (int m = 0; m < M; ++m)
+        part[p][m] = part[p][m].join(low.part[p][m]);
+  }
+
+  static DirectSums words(const U &unit, int columns, const PackedMatrix &w, const std::int16_t *x) {
+    DirectSums result;
+    for (int p = 0; p < kParts; ++p)
+      for (int m = 0; m < M; ++m)
+        result.part[p][m] = Ints::none();
+    unit.each(columns, w.table, [&](int v, auto quants) {
+      const auto plain = quants.minus(w.zero);
+      const auto even = plain.even(), odd = plain.odd();
+      auto *sum = result.part[kParts == 2 ? v / 4 : 0];
+      for (int m = 0; m < M; ++m) {
+        sum[m].dot(even, Spread(x + (2 * v * M + m) * 2));
+        sum[m].dot(odd, Spread(x + ((2 * v + 1) * M + m) * 2));
+      }
+    });
+    return result;
+  }
+};
+
 template <PackedKind Kind, int M>
 void direct_rows(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out) {
   using U = Unit<Kind>;
-  constexpr bool kSmall = small_quants(Kind);
+  using Sums = DirectSums<Kind, M>;
+  constexpr bool kWords = kLaneWords && !nibble_quants(Kind);
   constexpr std::int64_t kUnitBytes = U::kLayout.unit_bytes();
-  const std::int64_t units = w.units();
   const std::byte *at = w.tile(tile);
-  const std::int8_t *data = x.data;
-  const std::int32_t *init = x.init;
-  const float *sums = x.sums;
+  const std::byte *const end = at + w.units() * kUnitBytes;
   Floats total[M];
   for (int m = 0; m < M; ++m)
     total[m] = Floats::zero();
-  const std::byte *const end = at + units * kUnitBytes;
-  for (std::int64_t u = 0; u < units; ++u, at += kUnitBytes) {
+  for (std::int64_t u = 0; u < w.units(); ++u, at += kUnitBytes) {
     const std::int64_t over = kFetchAhead - (end - at);
     const std::byte *const ahead = over < 0 ? at + kFetchAhead : then != nullptr ? then + over : at;
     for (std::int64_t line = 0; line < kUnitBytes; line += 64)
       __builtin_prefetch(ahead + line, 0, 3);
     const U unit{at};
-    Floats block[M];
-    for (int m = 0; m < M; ++m)
-      block[m] = Floats::zero();
-    for (int columns = 0; columns < 4; ++columns, data += 32 * M) {
-      // Two sums a group, so that one instruction need not wait for another; integers add up exactly in any order.
-      Ints low[M], high[M];
-      for (int m = 0; m < M; ++m) {
-        low[m] = Ints::start<kSmall>(init[m]);
-        high[m] = U::kLayout.group == 16 ? Ints::start<kSmall>(init[M + m]) : Ints::none();
+    for (int columns = 0; columns < kUnitScales; ++columns) {
+      const std::int64_t g = u * kUnitScales + columns; // of activations
+      Sums sums;
+      if constexpr (kWords) {
+        sums = Sums::words(unit, columns, w, x.words + g * kScaleGroup * M);
+      } else {
+        const std::int64_t place = g * kScaleGroup * M, init = g * Sums::kParts * M;
+        sums = Sums::bytes(unit, columns, w.table, x.high + place, x.init_high + init);
+        if (x.wide[g] != 0)
+          sums.join(Sums::bytes(unit, columns, w.table, x.low + place, x.init_low + init));
       }
-      unit.each(columns, w.table, [&](int v, Quants quants) {
-        for (int m = 0; m < M; ++m)
-          (v < 4 ? low[m] : high[m]).template dot<kSmall>(quants, Four(data + (v * M + m) * 4));
-      });
-      const auto finish = [&](int group, const Ints *sum) {
+      for (int p = 0; p < Sums::kParts; ++p) {
+        const int group = columns * Sums::kParts + p; // of weights
         const Floats scale = unit.scale(group);
         for (int m = 0; m < M; ++m)
-          block[m] = Floats::fma(sum[m].floats(), scale, block[m]);
+          total[m] = Floats::fma(sums.part[p][m].floats() * Floats::all(x.scale[g * M + m]), scale, total[m]);
         if constexpr (U::kLayout.bias()) {
           const Floats bias = unit.bias(group);
           for (int m = 0; m < M; ++m)
-            block[m] = Floats::fma(bias, Floats::all(sums[m]), block[m]);
-          sums += M;
+            total[m] = Floats::fma(bias, Floats::all(x.sums[(g * Sums::kParts + p) * M + m]), total[m]);
         }
-        init += M;
-      };
-      if constexpr (U::kLayout.group == 16) {
-        finish(2 * columns, low);
-        finish(2 * columns + 1, high);
-      } else {
-        for (int m = 0; m < M; ++m)
-          low[m] = low[m] + high[m];
-        finish(columns, low);
       }
     }
-    for (int m = 0; m < M; ++m)
-      total[m] = Floats::fma(block[m], Floats::all(x.scale[u * M + m]), total[m]);
   }
   for (int m = 0; m < M; ++m)
     total[m].store(out + m * kPackedTile);
@@ -139,14 +171,21 @@ void direct_kind(const PackedMatrix &w, std::int64_t tile, const Panel &x, const
 
 template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t tile, const WideTiles &to) {
   using U = Unit<Kind>;
+  constexpr bool kWords = ManyRows::kWords && !nibble_quants(Kind);
   for (int t = 0; t < to.tiles; ++t) {
     const std::byte *at = w.tile(tile + t) + to.unit0 * U::kLayout.unit_bytes();
     for (std::int64_t u = 0; u < to.units; ++u, at += U::kLayout.unit_bytes()) {
       const U unit{at};
       for (int columns = 0; columns < 4; ++columns) {
-        std::uint8_t *quants = to.quants + ((u * kUnitVectors + columns * 8) * to.tiles + t) * 64;
-        unit.each(columns, w.table, [&](int v, Quants q) {
-          (ManyRows::kSignedQuants ? q.minus(w.zero) : q).store(quants + v * to.tiles * 64);
+        const std::int64_t first = (u * kUnitVectors + columns * 8) * to.tiles + t;
+        unit.each(columns, w.table, [&](int v, auto q) {
+          std::uint8_t *quants = to.quants + (first + v * to.tiles) * (kWords ? 128 : 64);
+          if constexpr (kWords) {
+            q.minus(w.zero).even().store(quants);
+            q.minus(w.zero).odd().store(quants + 64);
+          } else {
+            (ManyRows::kRowPanels ? q.minus(w.zero) : q).store(quants);
+          }
         });
       }
       for (int group = 0; group < U::kGroups; ++group) {
@@ -155,99 +194,6 @@ template <PackedKind Kind> void widen_kind(const PackedMatrix &w, std::int64_t t
         if constexpr (U::kLayout.bias())
           unit.bias(group).store(to.biases + place);
       }
-    }
-  }
-}
-
-// What the values of a unit are multiplied with to become quants, and back.
-struct UnitScale {
-  UnitScale(float most, float steps) : finite(std::isfinite(most)) {
-    const float inverse = finite && most > 0 ? steps / most : 0.0f;
-    // Tiny blocks: the inverse overflows, and their values do not matter beside any other.
-    factor = std::isfinite(inverse) ? inverse : 0.0f;
-    scale = finite ? most / steps : most - most; // NaN
-  }
-  bool finite;
-  float factor, scale;
-};
-
-// The most that 254 high + low reaches with its parts within 127 and high rounded to the nearest even: one more, and
-// high would be 127.5.
-constexpr float kSteps16 = 254.0f * 127.0f + 126.0f;
-
-// A unit's columns: in place, or padded with zeros.
-const float *whole_unit(const float *from, std::int64_t left, float *padded) {
-  if (left >= kPackedUnit)
-    return from;
-  std::fill_n(padded, kPackedUnit, 0.0f);
-  std::copy_n(from, std::max<std::int64_t>(left, 0), padded);
-  return padded;
-}
-
-void round_row(const float *x, std::int64_t count, const RoundedRow &to) {
-  constexpr std::int64_t kParts = RoundedRow::kParts, kHalf = kPackedUnit / 2;
-  const bool two = to.places == 2;
-  alignas(64) float padded[kPackedUnit];
-  for (std::int64_t u = 0; u < to.units; ++u) {
-    const float *from = whole_unit(x + u * kPackedUnit, count - u * kPackedUnit, padded);
-    const UnitScale unit(largest(from), two ? kSteps16 : 127.0f);
-    if (!unit.finite) { // its scale is not a number, and its quants are zeros
-      std::fill_n(padded, kPackedUnit, 0.0f);
-      from = padded;
-    }
-    const std::int64_t second = to.units + u; // where the lower halves are
-    std::int8_t *quants = to.quants + u * kPackedUnit, *low = to.quants + second * kPackedUnit;
-    std::int32_t *sums = to.sums + u * kParts, *low_sums = to.sums + second * kParts;
-    for (int half = 0; half < 2; ++half) {
-      const float *part = from + half * kHalf;
-      if (two)
-        round64_split(part, unit.factor, quants + half * kHalf, sums + half * kParts / 2, low + half * kHalf,
-                      low_sums + half * kParts / 2);
-      else
-        round64(part, unit.factor, quants + half * kHalf, sums + half * kParts / 2);
-    }
-    to.scale[u] = two ? unit.scale * 254.0f : unit.scale;
-    if (two)
-      to.scale[second] = unit.scale;
-  }
-}
-
-// A unit's quants into place `row` of a panel. sums: of each 16.
-template <int Group>
-inline void put_unit(const std::int8_t *quants, const std::int32_t *sums, std::int64_t unit, std::int64_t row,
-                     std::int32_t zero, const Panel &panel) {
-  constexpr int kGroups = static_cast<int>(kPackedUnit) / Group;
-  const std::int64_t rows = panel.rows;
-  const std::int64_t place = unit * kGroups * rows + row;
-  std::int32_t sum[kGroups];
-  for (int g = 0; g < kGroups; ++g)
-    sum[g] = Group == 16 ? sums[g] : sums[2 * g] + sums[2 * g + 1];
-  for (int g = 0; g < kGroups; ++g)
-    panel.init[place + g * rows] = -zero * sum[g];
-  for (int g = 0; panel.sums != nullptr && g < kGroups; ++g)
-    panel.sums[place + g * rows] = static_cast<float>(sum[g]);
-  if (ManyRows::kRowPanels || rows == 1) {
-    std::memcpy(panel.data + (unit * rows + row) * kPackedUnit, quants, kPackedUnit);
-    return;
-  }
-  std::int8_t *to = panel.data + (unit * kUnitVectors * rows + row) * 4;
-#pragma GCC unroll 8
-  for (int v = 0; v < kUnitVectors; ++v)
-    std::memcpy(to + v * rows * 4, quants + v * 4, 4);
-}
-
-void put_row(const RoundedRow &from, std::int64_t unit0, int row, int group, std::int32_t zero, const Panel &panel) {
-  for (int place = 0; place < from.places; ++place) {
-    const std::int64_t at = row + place;
-    for (std::int64_t u = 0; u < from.units; ++u) {
-      const std::int64_t i = place * from.units + u;
-      const std::int8_t *quants = from.quants + i * kPackedUnit;
-      const std::int32_t *sums = from.sums + i * RoundedRow::kParts;
-      panel.scale[(unit0 + u) * panel.rows + at] = from.scale[i];
-      if (group == 16)
-        put_unit<16>(quants, sums, unit0 + u, at, zero, panel);
-      else
-        put_unit<32>(quants, sums, unit0 + u, at, zero, panel);
     }
   }
 }
@@ -307,8 +253,9 @@ constexpr bool kHasDirect = !ManyRows::kRowPanels;
 constexpr PackedKernels kPackedKernels = {ManyRows::kPanelRows,
                                           kHasDirect ? kDirectRows : 0,
                                           ManyRows::kWideTiles,
+                                          ManyRows::kWords,
                                           round_row,
-                                          put_row,
+                                          fill_panel<kSumsInPairs, ManyRows::kRowPanels>,
                                           kHasDirect ? direct : nullptr,
                                           widen,
                                           ManyRows::multiply,

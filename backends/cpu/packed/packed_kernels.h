@@ -1,13 +1,9 @@
-// Products of packed weights with activations quantised to int8, one set of kernels per instruction set.
+// Products of packed weights with activations in integers (see rounded_row.h), one set of kernels per instruction set.
 //
-// Activations are quantised per row in blocks of 128 (as DeepSeek-V3 does for its fp8 products): x = scale * q. For one
-// output, with the exact integer sum I of each group of weights,
+// For one output, with the exact integer sum I of each group of weights' quants, less their zero, times activations':
 //
-//   block = sum over groups, in order: fma(float(I), weight scale, block), then fma(bias, float(sum of q), block)
-//   out   = sum over blocks, in order: fma(block, activation scale, out)
-//
-// Activations of 16 bits are two rows of 8: x = s (254 a + b), a with scale 254 s and b with scale s, and their two
-// results are added last. The kernels do not know them but for the one that makes them.
+//   out = sum over groups, in order: fma(float(I) * activation scale, weight scale, out),
+//         then, where weights have a bias, fma(bias, float(sum of the activations' quants) * activation scale, out)
 //
 // Every kernel here keeps to this order, so that an output has the same bits whatever the number of rows beside it, the
 // thread that made it and the instruction set.
@@ -15,48 +11,43 @@
 
 #include "backends/cpu/device/isa.h"
 #include "backends/cpu/packed/packed_layout.h"
+#include "backends/cpu/packed/rounded_row.h"
 
 namespace abyssal::cpu {
 
-// Up to panel_rows rows of quantised activations, interleaved so that a kernel reads them front to back. Memory holds
-// as many rows of each part as the largest panel beside it has: matrix tiles read them all, whatever is in them.
+// How the kernels of an instruction set want rows for weights of a kind.
+enum class PanelForm : std::uint8_t {
+  kBytes, // high and low halves apart: products of bytes
+  kWords  // whole: products of 16 bits
+};
+
+// Up to panel_rows rows, interleaved so that a kernel reads them front to back. Memory holds as many rows as the
+// largest panel beside it has: matrix tiles read them all, whatever is in them.
 struct Panel {
   int rows = 0;
   std::int64_t units = 0;
-  std::int8_t *data = nullptr;  // [units][kUnitVectors][rows][4]; kernels of matrix tiles: [units][rows][kPackedUnit]
-  float *scale = nullptr;       // [units][rows]
-  std::int32_t *init = nullptr; // [units][groups][rows]: -zero * sum of the group's quants
-  float *sums = nullptr;        // [units][groups][rows]: sum of the group's quants; only for layouts with a bias
+  int group = 32;        // of the weights
+  std::int32_t zero = 0; // of the weights
+  PanelForm form = PanelForm::kBytes;
+  // kBytes: [units][kUnitVectors][rows][4]; kernels of matrix tiles: [units][rows][kPackedUnit]. low: only where wide.
+  std::int8_t *high = nullptr, *low = nullptr;
+  // kWords: [units][kUnitVectors][2][rows][2]: of four columns 0 and 2, then 1 and 3
+  std::int16_t *words = nullptr;
+  std::uint8_t *wide = nullptr; // kBytes: [units][kUnitScales] whether a row of the panel has 16 bits there
+  float *scale = nullptr;       // [units][kUnitScales][rows]: of high where it stands alone, else of the 16 bits
+  // kBytes: [units][groups][rows]: what the sums of either half start from, as the kernels want -zero * sum of quants
+  std::int32_t *init_high = nullptr, *init_low = nullptr;
+  float *sums = nullptr; // [units][groups][rows]: sum of the group's quants, times scale; only for layouts with a bias
 };
 
-// A row of activations, quantised but in no panel yet: what it will be multiplied with does not matter here. Of 16 bits
-// it has two places, one after the other.
-struct RoundedRow {
-  // memory: bytes(places, units), 64-byte aligned
-  RoundedRow(std::byte *memory, int row_places, std::int64_t row_units) noexcept
-      : places(row_places), units(row_units), quants(reinterpret_cast<std::int8_t *>(memory)),
-        sums(reinterpret_cast<std::int32_t *>(memory + places * units * kPackedUnit)),
-        scale(reinterpret_cast<float *>(sums + places * units * kParts)) {}
-  static constexpr std::int64_t bytes(int row_places, std::int64_t row_units) noexcept {
-    return (row_places * row_units * (kPackedUnit + kParts * 4 + 4) + 63) / 64 * 64;
-  }
-
-  static constexpr std::int64_t kParts = kPackedUnit / 16;
-  int places;
-  std::int64_t units;
-  std::int8_t *quants; // [places][units][kPackedUnit]
-  std::int32_t *sums;  // [places][units][kParts]: of 16 quants each
-  float *scale;        // [places][units]
-};
-
-// Some units of neighbouring tiles, widened to a byte a quant, for many rows. For matrix tiles, which have no zero, the
-// bytes are signed and without it.
+// Some units of neighbouring tiles, widened for many rows. For matrix tiles and words, the quants are signed and
+// without their zero.
 struct WideTiles {
   int group = 32;
-  bool bias = false, small = true;
+  bool bias = false;
   int tiles = 1;
   std::int64_t unit0 = 0, units = 0;
-  std::uint8_t *quants = nullptr; // [units][kUnitVectors][tiles][64]
+  std::uint8_t *quants = nullptr; // bytes [units][kUnitVectors][tiles][64]; words [units][kUnitVectors][tiles][2][32]
   float *scale = nullptr;         // [units][groups][tiles][16]
   float *biases = nullptr;        // [units][groups][tiles][16]
 };
@@ -66,11 +57,11 @@ struct PackedKernels {
   int panel_rows;  // rows of a full panel
   int direct_rows; // up to this many rows, direct is faster than widen and multiply
   int wide_tiles;  // tiles that multiply takes at most
-  // Quantises a row. x: [k], of which the first `count` columns exist. A NaN or infinity makes its block NaN.
-  void (*round)(const float *x, std::int64_t count, const RoundedRow &to);
-  // A row's units into units from unit0 on of place `row` of a panel, and the next place where it has two. group, zero:
-  // of the weights to be multiplied with.
-  void (*put)(const RoundedRow &from, std::int64_t unit0, int row, int group, std::int32_t zero, const Panel &panel);
+  bool words;      // whether layouts with quants of 16 and more take words
+  // Rounds units from unit0 on of a row. x: those columns, `count` of them; whole units are written.
+  void (*round)(const float *x, std::int64_t count, std::int64_t unit0, const RoundedRow &to);
+  // Lays out panel.rows rows; their `wide` is chosen.
+  void (*fill)(const RoundedRow *rows, const Panel &panel);
   // out[row][16] = a tile's products with all rows of the panel, rows <= direct_rows; null where that is 0. then: where
   // the caller will read after the tile, fetched ahead; null if nobody knows.
   void (*direct)(const PackedMatrix &w, std::int64_t tile, const Panel &x, const std::byte *then, float *out);
@@ -82,6 +73,10 @@ struct PackedKernels {
   // and has to forget again. Null where that is nothing.
   void (*begin)(int rows);
   void (*end)();
+
+  PanelForm form(PackedKind kind) const noexcept {
+    return words && !nibble_quants(kind) ? PanelForm::kWords : PanelForm::kBytes;
+  }
 };
 
 const PackedKernels &avx2_packed_kernels();
@@ -93,7 +88,7 @@ const PackedKernels &amx_packed_kernels(); // for layouts in groups of 32 only
 struct PackedKernelSets {
   const PackedKernels *lanes = nullptr;
   const PackedKernels *tiles = nullptr; // null where there are none
-  std::int64_t least_tile_rows = 32;    // below, lanes were as fast or faster, with activations of 8 and of 16 bits
+  std::int64_t least_tile_rows = 32;    // below, lanes were as fast or faster
 
   const PackedKernels &of(const PackedLayout &layout, std::int64_t rows) const noexcept {
     return tiles != nullptr && layout.group == 32 && rows >= least_tile_rows ? *tiles : *lanes;

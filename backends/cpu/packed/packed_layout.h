@@ -14,10 +14,10 @@
 namespace abyssal::cpu {
 
 constexpr std::int64_t kPackedTile = 16;  // rows of W
-constexpr std::int64_t kPackedUnit = 128; // along k; also the block in which activations are quantised
+constexpr std::int64_t kPackedUnit = 128; // along k
 constexpr std::int64_t kUnitVectors = kPackedUnit / 4;
 
-// What differs between layouts at compile time. Small: quants stay below 128, so that pairs of products fit 16 bits.
+// What differs between layouts at compile time.
 enum class PackedScales : std::uint8_t {
   kF16,     // [groups][16] f16
   kF16Bias, // [groups][16] f16 scales, then [groups][16] f16 biases
@@ -84,15 +84,13 @@ constexpr const char *layout_name(PackedKind kind) {
   return names[static_cast<int>(kind)];
 }
 
-// Whether all quants are below 128: see AVX2's dot product.
-constexpr bool small_quants(PackedKind kind) {
-  return kind == PackedKind::kQ5Bias || (layout_of(kind).bits == 4 && !layout_of(kind).table);
-}
+// Whether all quants are below 16: AVX2 sums products of theirs in 16 bits.
+constexpr bool nibble_quants(PackedKind kind) { return layout_of(kind).bits == 4 && !layout_of(kind).table; }
 
 struct PackedMatrix {
   const std::byte *data = nullptr; // 64-byte aligned: [tiles][units][unit_bytes]
   PackedKind kind = PackedKind::kQ4;
-  std::int32_t zero = 0;               // 128 for every kind whose quants are not small
+  std::int32_t zero = 0;
   const std::uint8_t *table = nullptr; // [16]
   std::int64_t n = 0, k = 0;
 

@@ -13,25 +13,27 @@ std::int64_t aligned(std::int64_t bytes) noexcept { return (bytes + kAlign - 1) 
 
 } // namespace
 
-QuantRows::PanelBytes::PanelBytes(std::int64_t rows, std::int64_t units, int group, bool bias) noexcept
-    : data(aligned(rows * units * kPackedUnit)), scale(aligned(rows * units * 4)),
-      init(aligned(rows * units * (kPackedUnit / group) * 4)), sums(bias ? init : 0) {}
+QuantRows::PanelBytes::PanelBytes(std::int64_t rows, std::int64_t units, const PackedLayout &layout,
+                                  PanelForm form) noexcept
+    : half(aligned(rows * units * kPackedUnit)), wide(aligned(units * kUnitScales)),
+      scale(aligned(rows * units * kUnitScales * 4)),
+      init(form == PanelForm::kBytes ? aligned(rows * units * layout.groups() * 4) : 0),
+      sums(layout.bias() ? aligned(rows * units * layout.groups() * 4) : 0) {}
 
-std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, int places,
-                              const PackedMatrix &form) noexcept {
+std::int64_t QuantRows::bytes(const PackedKernelSets &sets, std::int64_t rows, const PackedMatrix &form) noexcept {
   const PackedLayout layout = layout_of(form.kind);
-  const Split split(rows, sets.of(layout, rows).panel_rows / places);
-  return split.panels * PanelBytes(split.most_rows() * places, form.units(), layout.group, layout.bias()).all();
+  const PackedKernels &kernels = sets.of(layout, rows);
+  const Split split(rows, kernels.panel_rows);
+  return split.panels * PanelBytes(split.most_rows(), form.units(), layout, kernels.form(form.kind)).all();
 }
 
-QuantRows::QuantRows(const PackedKernelSets &sets, std::int64_t rows, int places, const PackedMatrix &form,
+QuantRows::QuantRows(const PackedKernelSets &sets, std::int64_t rows, const PackedMatrix &form,
                      std::byte *memory) noexcept
     : kernels_(&sets.of(layout_of(form.kind), rows)), rows_(rows), units_(form.units()),
-      split_(rows, kernels_->panel_rows / places), places_(places), group_(layout_of(form.kind).group),
+      split_(rows, kernels_->panel_rows), form_(kernels_->form(form.kind)), group_(layout_of(form.kind).group),
       zero_(form.zero), memory_(memory) {
-  const bool bias = layout_of(form.kind).bias();
-  bytes_ = PanelBytes(split_.least * places, units_, group_, bias);
-  larger_bytes_ = PanelBytes((split_.least + 1) * places, units_, group_, bias);
+  bytes_ = PanelBytes(split_.least, units_, layout_of(form.kind), form_);
+  larger_bytes_ = PanelBytes(split_.least + 1, units_, layout_of(form.kind), form_);
   stride_ = split_.larger > 0 ? larger_bytes_.all() : bytes_.all();
 }
 
@@ -39,37 +41,37 @@ Panel QuantRows::panel(std::int64_t index) const noexcept {
   const bool larger = index < split_.larger;
   const PanelBytes &bytes = larger ? larger_bytes_ : bytes_;
   std::byte *at = memory_ + index * stride_;
+  const auto take = [&](std::int64_t count) {
+    std::byte *part = at;
+    at += count;
+    return part;
+  };
   Panel panel;
-  panel.rows = static_cast<int>(split_.least + (larger ? 1 : 0)) * places_;
+  panel.rows = static_cast<int>(split_.least + (larger ? 1 : 0));
   panel.units = units_;
-  panel.data = reinterpret_cast<std::int8_t *>(at);
-  panel.scale = reinterpret_cast<float *>(at + bytes.data);
-  panel.init = reinterpret_cast<std::int32_t *>(at + bytes.data + bytes.scale);
+  panel.group = group_;
+  panel.zero = zero_;
+  panel.form = form_;
+  if (form_ == PanelForm::kWords) {
+    panel.words = reinterpret_cast<std::int16_t *>(take(2 * bytes.half));
+  } else {
+    panel.high = reinterpret_cast<std::int8_t *>(take(bytes.half));
+    panel.low = reinterpret_cast<std::int8_t *>(take(bytes.half));
+  }
+  panel.wide = reinterpret_cast<std::uint8_t *>(take(bytes.wide));
+  panel.scale = reinterpret_cast<float *>(take(bytes.scale));
+  panel.init_high = reinterpret_cast<std::int32_t *>(take(bytes.init));
+  panel.init_low = reinterpret_cast<std::int32_t *>(take(bytes.init));
   if (bytes.sums > 0)
-    panel.sums = reinterpret_cast<float *>(at + bytes.data + bytes.scale + bytes.init);
+    panel.sums = reinterpret_cast<float *>(take(bytes.sums));
   return panel;
 }
 
-void QuantRows::quantise(std::int64_t row, const float *x, std::int64_t count, std::int64_t unit0) const noexcept {
-  constexpr std::int64_t kUnits = 16; // at a time
-  alignas(kAlign) std::byte memory[RoundedRow::bytes(2, kUnits)];
-  for (std::int64_t i = 0; i < count; i += kUnits * kPackedUnit) {
-    const std::int64_t left = std::min(count - i, kUnits * kPackedUnit);
-    const RoundedRow rounded(memory, places_, (left + kPackedUnit - 1) / kPackedUnit);
-    kernels_->round(x + i, left, rounded);
-    put(row, rounded, unit0 + i / kPackedUnit);
-  }
-}
-
-void QuantRows::put(std::int64_t row, const RoundedRow &from, std::int64_t unit0) const noexcept {
-  const std::int64_t index = split_.panel_of(row);
-  kernels_->put(from, unit0, static_cast<int>(row - first_row(index)) * places_, group_, zero_, panel(index));
-}
-
 std::int64_t tile_scratch(const QuantRows &x) noexcept {
-  constexpr std::int64_t kWideFloats =
-      kWideUnits * (kPackedTile * kPackedUnit / 4 + 2 * kPackedTile * kPackedUnit / 16);
-  return x.kernels().wide_tiles * (x.rows() * x.places() * kPackedTile + kWideFloats);
+  const std::int64_t quant_bytes = x.kernels().words ? 2 : 1;
+  const std::int64_t wide_floats =
+      kWideUnits * (kPackedTile * kPackedUnit * quant_bytes / 4 + 2 * kPackedTile * kPackedUnit / 16);
+  return x.kernels().wide_tiles * (x.rows() * kPackedTile + wide_floats);
 }
 
 namespace {
@@ -79,20 +81,16 @@ template <std::int64_t Columns> void put_row(const float *from, float *to) noexc
   std::memcpy(to, from, static_cast<std::size_t>(Columns) * sizeof *to);
 }
 
-// Rows of a result [rows * places, stride] to their place; the two places of a row of 16 bits are added.
-void put_rows(const float *from, std::int64_t stride, std::int64_t columns, std::int64_t rows, int places, float *out,
+// Rows of a result [rows, stride] to their place.
+void put_rows(const float *from, std::int64_t stride, std::int64_t columns, std::int64_t rows, float *out,
               std::int64_t ldo) noexcept {
-  for (std::int64_t r = 0; r < rows; ++r, from += stride * places, out += ldo) {
-    if (places == 2) {
-      for (std::int64_t c = 0; c < columns; ++c)
-        out[c] = from[c] + from[stride + c];
-    } else if (columns == 2 * kPackedTile) {
+  for (std::int64_t r = 0; r < rows; ++r, from += stride, out += ldo) {
+    if (columns == 2 * kPackedTile)
       put_row<2 * kPackedTile>(from, out);
-    } else if (columns == kPackedTile) {
+    else if (columns == kPackedTile)
       put_row<kPackedTile>(from, out);
-    } else {
+    else
       std::copy_n(from, columns, out);
-    }
   }
 }
 
@@ -148,30 +146,29 @@ void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count
                     float *out, std::int64_t ldo, const std::byte *then) {
   const PackedKernels &kernels = x.kernels();
   const PackedLayout layout = layout_of(w.kind);
-  const std::int64_t panels = x.panels(), places = x.rows() * x.places();
-  float *total = scratch; // [places, width]
-  if (places <= kernels.direct_rows && panels == 1) {
+  const std::int64_t panels = x.panels(), rows = x.rows();
+  float *total = scratch; // [rows, width]
+  if (rows <= kernels.direct_rows && panels == 1) {
     for (std::int64_t i = 0; i < count; i += kPackedTile) {
       const std::int64_t tile = (row0 + i) / kPackedTile;
       kernels.direct(w, tile, x.panel(0), i + kPackedTile < count ? w.tile(tile + 1) : then, total);
-      put_rows(total, kPackedTile, std::min(kPackedTile, count - i), x.rows(), x.places(), out + i, ldo);
+      put_rows(total, kPackedTile, std::min(kPackedTile, count - i), rows, out + i, ldo);
     }
     return;
   }
-  const Multiplying multiplying(kernels, x.first_row(1) * x.places());
+  const Multiplying multiplying(kernels, x.first_row(1));
   WideTiles wide;
   wide.group = layout.group;
   wide.bias = layout.bias();
-  wide.small = small_quants(w.kind);
   const std::int64_t scales = kernels.wide_tiles * kWideUnits * layout.groups() * kPackedTile;
-  wide.scale = total + kernels.wide_tiles * places * kPackedTile;
+  wide.scale = total + kernels.wide_tiles * rows * kPackedTile;
   wide.biases = wide.scale + scales;
   wide.quants = reinterpret_cast<std::uint8_t *>(wide.biases + scales);
   for (std::int64_t i = 0; i < count; i += wide.tiles * kPackedTile) {
     wide.tiles =
         static_cast<int>(std::min<std::int64_t>(kernels.wide_tiles, (count - i + kPackedTile - 1) / kPackedTile));
     const std::int64_t width = wide.tiles * kPackedTile;
-    std::fill_n(total, places * width, 0.0f);
+    std::fill_n(total, rows * width, 0.0f);
     for (wide.unit0 = 0; wide.unit0 < w.units(); wide.unit0 += kWideUnits) {
       wide.units = std::min(kWideUnits, w.units() - wide.unit0);
       kernels.widen(w, (row0 + i) / kPackedTile, wide);
@@ -180,11 +177,10 @@ void packed_product(const PackedMatrix &w, std::int64_t row0, std::int64_t count
       for (std::int64_t p = 0; p < panels; ++p) {
         ahead.fetch(p);
         const std::int64_t first = x.first_row(p);
-        float *sums = total + first * x.places() * width;
+        float *sums = total + first * width;
         kernels.multiply(wide, x.panel(p), sums);
         if (last)
-          put_rows(sums, width, std::min(width, count - i), x.first_row(p + 1) - first, x.places(),
-                   out + first * ldo + i, ldo);
+          put_rows(sums, width, std::min(width, count - i), x.first_row(p + 1) - first, out + first * ldo + i, ldo);
       }
     }
   }
