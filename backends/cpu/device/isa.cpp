@@ -6,6 +6,7 @@
 #include <cstring>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 namespace abyssal::cpu {
 
@@ -27,16 +28,22 @@ Isa hardware_isa() {
   return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") ? Isa::kAmxInt8 : Isa::kAvx512Bf16;
 }
 
-Isa asked_isa() {
-  const char *name = std::getenv("ABYSSAL_ISA");
-  if (name != nullptr && std::strcmp(name, "avx2") == 0)
-    return Isa::kAvx2;
-  if (name != nullptr && std::strcmp(name, "avx512") == 0)
-    return Isa::kAvx512;
-  if (name != nullptr && std::strcmp(name, "avx512_vnni") == 0)
-    return Isa::kAvx512Vnni;
-  if (name != nullptr && std::strcmp(name, "avx512_bf16") == 0)
-    return Isa::kAvx512Bf16;
+// Only for processors that have AVX2, whose registers the operating system then keeps.
+bool hardware_avx_vnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return hardware_isa() >= Isa::kAvx2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+}
+
+Isa asked_isa(const char *name) {
+  constexpr std::pair<const char *, Isa> kNames[] = {{"avx2", Isa::kAvx2},
+                                                     {"avx_vnni", Isa::kAvxVnni},
+                                                     {"avx512", Isa::kAvx512},
+                                                     {"avx512_vnni", Isa::kAvx512Vnni},
+                                                     {"avx512_bf16", Isa::kAvx512Bf16}};
+  for (const auto &[known, isa] : kNames) {
+    if (name != nullptr && std::strcmp(name, known) == 0)
+      return isa;
+  }
   return Isa::kAmxInt8;
 }
 
@@ -50,15 +57,26 @@ bool tiles_allowed() {
 
 } // namespace
 
+Isa capped_isa(Isa hardware, bool avx_vnni, const char *asked) {
+  if (hardware == Isa::kAvx2 && avx_vnni)
+    hardware = Isa::kAvxVnni;
+  const Isa isa = std::min(hardware, asked_isa(asked));
+  return isa == Isa::kAvxVnni && !avx_vnni ? Isa::kAvx2 : isa;
+}
+
 Isa detect_isa() {
-  const Isa isa = std::min(hardware_isa(), asked_isa());
+  const Isa isa = capped_isa(hardware_isa(), hardware_avx_vnni(), std::getenv("ABYSSAL_ISA"));
   return isa == Isa::kAmxInt8 && !tiles_allowed() ? Isa::kAvx512Bf16 : isa;
 }
+
+bool has_avx_vnni() { return detect_isa() >= Isa::kAvxVnni && hardware_avx_vnni(); }
 
 std::string isa_text(Isa isa) {
   std::string text;
   if (isa >= Isa::kAvx2)
     text += "avx2";
+  if (isa == Isa::kAvxVnni)
+    text += " avx_vnni";
   if (isa >= Isa::kAvx512)
     text += " avx512";
   if (isa >= Isa::kAvx512Vnni)
