@@ -33,6 +33,9 @@ std::vector<KernelSet> kernel_sets() {
   };
   const cpu::PackedKernels &avx2 = cpu::avx2_packed_kernels(), &vnni = cpu::avx512_vnni_packed_kernels();
   sets.push_back({"avx2", {&avx2, nullptr}});
+  sets.push_back({"avx_vnni over avx2", {&avx_vnni_over_avx2(), nullptr}});
+  if (cpu::has_avx_vnni())
+    sets.push_back({"avx_vnni", {&cpu::avx_vnni_packed_kernels(), nullptr}});
   add_tiles("tiles over avx2", avx2, tiles_over_avx2());
   if (isa >= cpu::Isa::kAvx512Vnni) {
     sets.push_back({"avx512_vnni", {&vnni, nullptr}});

@@ -22,6 +22,8 @@ void dot(int sum, int a, int b);
 // The packed kernels of backends/cpu/packed/packed_amx.cpp with these tiles, over the lanes of an instruction set.
 const cpu::PackedKernels &tiles_over_avx2();
 const cpu::PackedKernels &tiles_over_avx512_vnni();
+// Those of packed_avx_vnni.cpp, with their instruction written out.
+const cpu::PackedKernels &avx_vnni_over_avx2();
 
 } // namespace abyssal::test
 

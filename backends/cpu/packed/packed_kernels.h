@@ -80,6 +80,7 @@ struct PackedKernels {
 };
 
 const PackedKernels &avx2_packed_kernels();
+const PackedKernels &avx_vnni_packed_kernels();
 const PackedKernels &avx512_vnni_packed_kernels();
 const PackedKernels &amx_packed_kernels(); // for layouts in groups of 32 only
 
@@ -96,8 +97,10 @@ struct PackedKernelSets {
 };
 
 inline PackedKernelSets packed_kernels_for(Isa isa) {
-  return {isa >= Isa::kAvx512Vnni ? &avx512_vnni_packed_kernels() : &avx2_packed_kernels(),
-          isa >= Isa::kAmxInt8 ? &amx_packed_kernels() : nullptr};
+  const PackedKernels &lanes = isa >= Isa::kAvx512Vnni ? avx512_vnni_packed_kernels()
+                               : isa == Isa::kAvxVnni  ? avx_vnni_packed_kernels()
+                                                       : avx2_packed_kernels();
+  return {&lanes, isa >= Isa::kAmxInt8 ? &amx_packed_kernels() : nullptr};
 }
 
 } // namespace abyssal::cpu
