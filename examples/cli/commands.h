@@ -22,6 +22,7 @@ using Command = std::function<int()>;
 
 Command add_bench(CLI::App &app);
 Command add_chat(CLI::App &app);
+Command add_compare(CLI::App &app);
 Command add_devices(CLI::App &app);
 Command add_generate(CLI::App &app);
 Command add_info(CLI::App &app);

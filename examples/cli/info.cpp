@@ -19,20 +19,6 @@ void line(const char *name, const std::string &value) {
   print(text + value + "\n");
 }
 
-// As the options call them.
-const char *dtype_name(aby_dtype dtype) {
-  switch (dtype) {
-  case ABY_DTYPE_BF16:
-    return "bf16";
-  case ABY_DTYPE_I8:
-    return "int8";
-  case ABY_DTYPE_I16:
-    return "int16";
-  default:
-    return "f32";
-  }
-}
-
 Json info_json(const std::string &path, const aby_model_info &info, const aby_device_info &device) {
   return {{"path", path},
           {"architecture", info.architecture},

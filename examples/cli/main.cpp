@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
   };
   for (const auto make :
        {cli::add_run, cli::add_chat, cli::add_info, cli::add_plan, cli::add_devices, cli::add_generate, cli::add_logits,
-        cli::add_tokenize, cli::add_verify, cli::add_quantize, cli::add_bench})
+        cli::add_tokenize, cli::add_verify, cli::add_compare, cli::add_quantize, cli::add_bench})
     add(make);
   try {
     app.parse(argc, argv);

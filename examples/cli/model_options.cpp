@@ -74,6 +74,19 @@ aby_weights weights_of(const std::string &name) {
   return name == "int4" ? ABY_WEIGHTS_INT4 : ABY_WEIGHTS_STORED;
 }
 
+const char *dtype_name(aby_dtype dtype) {
+  switch (dtype) {
+  case ABY_DTYPE_BF16:
+    return "bf16";
+  case ABY_DTYPE_I8:
+    return "int8";
+  case ABY_DTYPE_I16:
+    return "int16";
+  default:
+    return "f32";
+  }
+}
+
 aby_weights ModelOptions::weights() const { return weights_of(weights_); }
 
 aby_model_options ModelOptions::options() const {
@@ -95,17 +108,16 @@ aby_model_options ModelOptions::options() const {
   return options;
 }
 
-abyssal::model ModelOptions::open() const {
+abyssal::model ModelOptions::open(aby_model_options changed) const {
   const std::string path = path_.empty() ? bundled_model() : path_;
   ProgressBar bar("loading");
-  aby_model_options with_bar = options();
-  with_bar.progress_context = &bar;
-  with_bar.progress = [](void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
+  changed.progress_context = &bar;
+  changed.progress = [](void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
     if (stage == ABY_STAGE_WEIGHTS)
       static_cast<ProgressBar *>(context)->show(done, total);
     return 0;
   };
-  return abyssal::model(path, with_bar);
+  return abyssal::model(path, changed);
 }
 
 std::string bundled_model() {

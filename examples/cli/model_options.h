@@ -15,6 +15,9 @@ constexpr unsigned kMostThreads = 1024;
 // Of a word that the parser has checked: stored, int8 or int4.
 aby_weights weights_of(const std::string &name);
 
+// As the options call it.
+const char *dtype_name(aby_dtype dtype);
+
 class ModelOptions {
 public:
   enum class Model { kRequired, kBundled };
@@ -31,7 +34,9 @@ public:
   // The options as the library takes them; strings stay owned by this object.
   aby_model_options options() const;
   // Opens the model, with a progress bar on a terminal.
-  abyssal::model open() const;
+  abyssal::model open() const { return open(options()); }
+  // The same with options that were changed.
+  abyssal::model open(aby_model_options changed) const;
 
 private:
   std::string path_, backend_, activations_ = "auto", cache_ = "auto", attention_ = "auto", tokenizer_,

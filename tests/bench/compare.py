@@ -1,30 +1,31 @@
-"""Abyssal beside llama.cpp on one GGUF file: the two in turn, case by case, and the ratios as a Markdown table.
+"""Abyssal beside llama.cpp on one GGUF file: the two in turn, case by case, and the ratios as a Markdown table; and how
+far the answers of both are from float32 arithmetic on the file, as a second one.
 
     python tests/bench/compare.py MODEL.gguf --llama-bench PATH
     python tests/bench/compare.py MODEL.gguf --build-llama FOLDER     fetches llama-cpp-python's source by pip, builds it
 
 Each pair runs both programs once, the order changing from pair to pair; a ratio is that of one pair, and the table gives
 the median of the ratios. Each program warms itself up. Nothing is fetched unless --build-llama asks for it.
+
+Answers are compared over the positions of a text and of chats, for llama.cpp over the same token ids: those take its
+library, and so --build-llama. A file of noise has no answers: --no-error.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import re
 import shutil
 import statistics
-import subprocess
 import sys
-import tarfile
 from dataclasses import dataclass
 from typing import Dict, List, Optional
 
+from answers import TEXTS, answers_table, measure_answers
+from llama_build import build_llama, build_logits
+from programs import Failure, read_json, run
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-class Failure(Exception):
-    """What the user is told in one line."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,6 @@ def llama_command(program: str, model: str, case: Case, threads: int) -> List[st
     prompt, decode = (case.tokens, 0) if case.kind == "prompt" else (0, case.tokens)
     return [program, "-m", model, "-p", str(prompt), "-n", str(decode), "-d", str(case.depth), "-t", str(threads),
             "-r", "1", "-ngl", "0", "-o", "json"]
-
-
-def read_json(text: str, program: str):
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise Failure(f"{program} printed no JSON ({error}): {text.strip()[:200]!r}") from error
 
 
 def parse_abyssal(text: str, case: Case) -> float:
@@ -130,19 +124,6 @@ def table(pairs: Dict[Case, List[Pair]]) -> str:
     return "\n".join(lines)
 
 
-def run(command: List[str], timeout: float) -> str:
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
-    except OSError as error:
-        raise Failure(f"{command[0]}: cannot be run: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise Failure(f"no result within {timeout:.0f} s: {' '.join(command)}") from error
-    if done.returncode != 0:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
-        raise Failure(f"status {done.returncode} from: {' '.join(command)}\n  " + "\n  ".join(last))
-    return done.stdout
-
-
 def measure(programs: Dict[str, str], model: str, cases: List[Case], threads: int, count: int, timeout: float):
     """All pairs of all cases, and which llama.cpp it was."""
     pairs: Dict[Case, List[Pair]] = {case: [] for case in cases}
@@ -160,27 +141,6 @@ def measure(programs: Dict[str, str], model: str, cases: List[Case], threads: in
             print(f"{case.title}, pair {index + 1}: {rates['abyssal']:.2f} and {rates['llama']:.2f} tokens/s",
                   file=sys.stderr)
     return pairs, build
-
-
-def build_llama(folder: pathlib.Path) -> str:
-    """Builds llama-bench for this machine from the source that llama-cpp-python carries, and returns its path."""
-    program = folder / "build/bin/llama-bench"
-    if program.exists():
-        return str(program)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not list(folder.glob("llama_cpp_python-*.tar.gz")):
-        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python",
-             "--dest", str(folder), "llama-cpp-python"], 3600)
-    archive = sorted(folder.glob("llama_cpp_python-*.tar.gz"))[-1]
-    source = folder / archive.name[:-len(".tar.gz")] / "vendor/llama.cpp"
-    if not source.exists():
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else packed.extractall(folder)
-    run(["cmake", "-S", str(source), "-B", str(folder / "build"), "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON",
-         "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", "-DLLAMA_BUILD_SERVER=OFF",
-         "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_OPENSSL=OFF"], 3600)
-    run(["cmake", "--build", str(folder / "build"), "--target", "llama-bench", "--parallel", str(os.cpu_count())], 7200)
-    return str(program)
 
 
 def check_model(path: str) -> None:
@@ -231,6 +191,11 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--depths", type=numbers, default=[0, 4096], help="depths of decoding (default 0,4096)")
     parser.add_argument("--decode", type=positive_number, default=32, help="tokens decoded (default 32)")
     parser.add_argument("--pairs", type=positive_number, default=3, help="pairs of each case (default 3)")
+    parser.add_argument("--no-error", action="store_true", help="do not compare the answers")
+    parser.add_argument("--text", metavar="FILE", type=pathlib.Path, default=TEXTS / "prose.txt",
+                        help="prose whose first 512 tokens the answers are compared on (default: texts/prose.txt)")
+    parser.add_argument("--questions", metavar="FILE", type=pathlib.Path, default=TEXTS / "questions.json",
+                        help="a JSON array of questions, each a chat with a reply (default: texts/questions.json)")
     parser.add_argument("--timeout", type=positive_number, default=3600, help="seconds that a run may take (default 3600)")
     parsed = parser.parse_args(arguments)
     if 0 in parsed.prompts:
@@ -238,6 +203,15 @@ def parse_arguments(arguments: Optional[List[str]]) -> argparse.Namespace:
     if not parsed.prompts and not parsed.depths:
         parser.error("there is nothing to measure: both --prompts and --depths are empty")
     return parsed
+
+
+def print_answers(options: argparse.Namespace, abyssal: str, threads: int) -> None:
+    llama_logits = build_logits(options.build_llama) if options.build_llama else None
+    found = measure_answers(abyssal, llama_logits, options.model, options.text, options.questions, threads, options.timeout)
+    print()
+    print(answers_table(found))
+    if llama_logits is None:
+        print("\nThe answers of llama.cpp were not compared: that takes its library, which --build-llama FOLDER builds.")
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -254,12 +228,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
         cases = cases_of(options.prompts, options.depths, options.decode)
         pairs, build = measure(programs, options.model, cases, threads, options.pairs, options.timeout)
         version = run([programs["abyssal"], "--version"], 60).split()[-1]
+        print(f"{pathlib.Path(options.model).name} on {cpu_model(cpuinfo)}, {cores} cores, {threads} threads; Abyssal "
+              f"{version} beside llama.cpp {build}; medians of {options.pairs} pairs.\n")
+        print(table(pairs), flush=True)
+        if not options.no_error:
+            print_answers(options, programs["abyssal"], threads)
     except Failure as failure:
         print(f"compare: {failure}", file=sys.stderr)
         return 1
-    print(f"{pathlib.Path(options.model).name} on {cpu_model(cpuinfo)}, {cores} cores, {threads} threads; Abyssal {version} "
-          f"beside llama.cpp {build}; medians of {options.pairs} pairs.\n")
-    print(table(pairs))
     return 0
 
 

@@ -1,5 +1,7 @@
-"""compare.py without a model: what it reads from the two programs, the ratios, the table and the errors."""
+"""compare.py without a model: what it reads from the programs, the ratios, the tables and the errors."""
 
+import array
+import json
 import pathlib
 import stat
 import sys
@@ -8,7 +10,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import answers  # noqa: E402
 import compare  # noqa: E402
+import llama_build  # noqa: E402
 
 PROMPT, DECODE = compare.Case("prompt", 512, 0), compare.Case("decode", 32, 4096)
 
@@ -119,18 +123,95 @@ def folder(tmp_path):
     return tmp_path
 
 
-def arguments(folder, *more):
-    return [str(folder / "model.gguf"), "--abyssal", str(folder / "abyssal"), "--llama-bench", str(folder / "llama-bench"),
+def arguments(folder, *more, llama=("--llama-bench", "llama-bench")):
+    return [str(folder / "model.gguf"), "--abyssal", str(folder / "abyssal"), llama[0], str(folder / llama[1]),
             "--prompts", "512", "--depths", "4096", "--pairs", "2", *more]
 
 
 def test_pairs_are_interleaved_and_the_table_is_printed(folder, capsys):
-    assert compare.main(arguments(folder)) == 0
+    assert compare.main(arguments(folder, "--no-error")) == 0
     order = (folder / "order").read_text().split()
     assert order == 2 * ["abyssal", "llama", "llama", "abyssal"] + ["abyssal"]
     out = capsys.readouterr().out
     assert "| prompt of 512 | 127.25 | 84.18 | 1.51 | 1.51 to 1.51 |" in out
     assert "model.gguf on " in out and "cores" in out and "llama.cpp 3a7f1c2d (8123)" in out and "Abyssal 0.1.0" in out
+    assert "KL" not in out
+
+
+# An `abyssal compare` whose figures tell what it was asked: of --logits, the size of that file; of --text, how many.
+FAKE_COMPARE = """#!/usr/bin/env python3
+import json, os, sys
+words = sys.argv[1:]
+with open("{folder}/order", "a") as log:
+    log.write(" ".join(words) + "\\n")
+if words[0] == "--version":
+    sys.exit(print("abyssal 0.1.0"))
+if words[0] == "bench":
+    sys.exit(print(open("{folder}/abyssal.json").read()))
+value = lambda name: words[words.index(name) + 1]
+if "--logits" in words:
+    ids, kl = json.load(open(value("--ids"))), os.path.getsize(value("--logits")) / 1000
+else:
+    texts = [open(word).read() for at, word in enumerate(words) if words[at - 1] == "--text"]
+    ids, kl = [[7] * len(text.split()) for text in texts], 0.25
+positions = sum(map(len, ids))
+print(json.dumps(dict(positions=positions, mean_kl=kl, p99_kl=0.5, max_kl=0.75, same_top1=0.9375, ids=ids)))
+"""
+
+
+@pytest.fixture
+def answering(folder):
+    """With a command that compares, texts, and what is left of a build of llama.cpp: four bytes of logits for a token."""
+    (folder / "abyssal").write_text(FAKE_COMPARE.format(folder=folder))
+    (folder / "prose").write_text("four words of prose")
+    (folder / "questions").write_text(json.dumps(["Who?", "Why not?"]))
+    binaries = folder / "llama/build/bin"
+    binaries.mkdir(parents=True)
+    (folder / "llama-bench").rename(binaries / "llama-bench")
+    (folder / "llama/llama_cpp_python-0.0.1/vendor/llama.cpp").mkdir(parents=True)
+    for name in llama_build.LIBRARIES:
+        (folder / "llama/build" / name).touch()
+    program(folder / "llama/llama_logits", f'cp "$2" {folder}/ids.bin; head -c $(($(wc -c < "$2") - 4)) /dev/zero > "$3"')
+    return folder
+
+
+def test_answers_of_both_programs_are_compared_on_the_same_tokens(answering, capsys):
+    texts = ("--text", str(answering / "prose"), "--questions", str(answering / "questions"))
+    assert compare.main(arguments(answering, *texts, llama=("--build-llama", "llama"))) == 0
+    out = capsys.readouterr().out
+    assert "| prose, 4 positions: Abyssal | 0.25 | 0.5 | 0.75 | 93.8 % |\n" in out
+    assert "| prose, 4 positions: llama.cpp | 0.016 | 0.5 | 0.75 | 93.8 % |\n" in out
+    assert "| chat, 3 positions: Abyssal | 0.25 |" in out and "| chat, 3 positions: llama.cpp | 0.016 |" in out
+    assert out.index("| prompt of 512 |") < out.index("| prose,") < out.index("| chat,")
+    ids = array.array("i", (answering / "ids.bin").read_bytes())
+    assert list(ids) == [1, 7, 2, 7, 7]
+    asked = [line.split() for line in (answering / "order").read_text().splitlines() if line.startswith("compare")]
+    assert len(asked) == 4 and all("--threads" in words and "--json" in words for words in asked)
+    assert "--chat" not in asked[0] and "--chat" in asked[2] and asked[2].count("--text") == 2 and "--reply" in asked[2]
+
+
+def test_without_a_build_the_answers_of_llama_are_left_out_with_the_reason(answering, capsys):
+    given = arguments(answering, llama=("--llama-bench", "llama/build/bin/llama-bench"))
+    assert compare.main(given) == 0
+    out = capsys.readouterr().out
+    assert "positions: Abyssal |" in out and "positions: llama.cpp" not in out
+    assert "llama.cpp were not compared: that takes its library, which --build-llama FOLDER builds" in out
+    assert answers.read_questions(answers.TEXTS / "questions.json")
+
+
+def test_answers_that_fail_leave_the_rates_and_say_why(answering, capsys):
+    def fails(part, *more):
+        assert compare.main(arguments(answering, *more, llama=("--build-llama", "llama"))) == 1
+        got = capsys.readouterr()
+        assert "compare: " in got.err and part in got.err and "| prompt of 512 |" in got.out, got.err
+
+    (answering / "wrong").write_text("{}")
+    fails("not a JSON array", "--questions", str(answering / "wrong"))
+    fails("cannot be read", "--questions", str(answering / "absent"))
+    program(answering / "llama/llama_logits", "echo 'llama.cpp cannot load it' >&2; exit 1")
+    fails("cannot load it")
+    (answering / "llama/build/libllama.a").unlink()
+    fails("libllama.a is not there")
 
 
 def test_what_is_missing_is_named(folder, capsys):

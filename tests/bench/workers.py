@@ -13,7 +13,8 @@ import sys
 import threading
 from typing import Dict, List, Optional
 
-from compare import ROOT, Failure, run
+from compare import ROOT
+from programs import Failure, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 LANGUAGES = {"c": "C", "python": "Python", "node": "Node.js", "java": "Java"}

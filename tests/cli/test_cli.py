@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import pty
 import re
 import shutil
@@ -13,28 +12,11 @@ import time
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CLI = os.environ.get("ABYSSAL_CLI", str(ROOT / "build/bin/abyssal"))
+from abyssal_command import CLI, ROOT, fails, out_json, run
+
 CHECKPOINTS = ROOT / "tests/data/conformance"
 NAMES = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
 TINY = str(CHECKPOINTS / "tiny-v3")
-
-
-def run(*arguments, stdin=None, status=0, env=None):
-    done = subprocess.run([CLI, *map(str, arguments)], input=stdin, capture_output=True, timeout=120,
-                          env={**os.environ, **(env or {})})
-    assert done.returncode == status, done.stderr.decode()
-    return done
-
-
-def out_json(*arguments, **options):
-    return json.loads(run(*arguments, **options).stdout)
-
-
-def fails(status, part, *arguments, **options):
-    error = run(*arguments, status=status, **options).stderr.decode()
-    assert error.startswith("abyssal: ") and error.count("\n") == 1, error
-    assert part in error
 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
