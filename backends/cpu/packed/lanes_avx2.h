@@ -119,7 +119,7 @@ struct Ints {
   Floats floats() const { return {_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)}; }
 };
 
-constexpr int kLaneRows = 4;
+constexpr int kLaneRows = 6;
 constexpr int kLaneTiles = 1;
 constexpr int kDirectRows = 4;
 
