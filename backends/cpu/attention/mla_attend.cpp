@@ -235,7 +235,7 @@ void mla_attend(CpuDevice &device, const HostBatch &batch, const abk_mla_attend_
   const ExpandedAttention expanded(device, batch, call, args);
   const std::int64_t heads = expands ? expanded.heads_of_task(expanded_sequences(batch, args.absorb_below)) : 1;
   const std::vector<Task> tasks = make_tasks(batch, args.heads, args.absorb_below, heads,
-                                             LatentAttention::takes(device, call, args) ? &latent : nullptr);
+                                             LatentAttention::takes(call, args) ? &latent : nullptr);
   if (!latent.empty())
     LatentAttention(device, batch, call, args, std::move(latent)).run();
   device.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
