@@ -271,7 +271,7 @@ void put_query(const float *values, std::int64_t d_qk, std::int64_t, std::int64_
   }
 }
 
-constexpr LaneKernels kLaneKernels = {row_bytes, latent_rows, head_rows, put_query, add, merge};
+constexpr LaneKernels kLaneKernels = {row_bytes, latent_rows, head_rows, put_query, add, merge, nullptr, nullptr};
 
 } // namespace
 

@@ -18,7 +18,7 @@ constexpr std::int64_t kExactPairs = 32;                      // of products tha
 constexpr std::int64_t kTile = ABK_BLOCK_TOKENS / 2 * kLanes; // words of sixteen columns of a block's values
 
 std::int64_t row_stride(const LaneBlock &block) {
-  return whole_vectors(block.split) + whole_vectors(block.d_qk - block.split);
+  return whole_lanes(block.split) + whole_lanes(block.d_qk - block.split);
 }
 
 // What a block is made ready in. All rows of kScoreRows are there, and a row after an odd number of values.
@@ -77,7 +77,7 @@ void latent_rows(LaneBlock &block, const CachedRow &layout, const std::byte *row
     const std::byte *plain =
         layout.dtype == ABY_DTYPE_BF16 ? rows + lora * std::int64_t{sizeof(std::uint16_t)} : rows + layout.plain_at();
     to.key_scales[ABK_BLOCK_TOKENS + t] =
-        round_bf16(reinterpret_cast<const std::uint16_t *>(plain), rope, out + whole_vectors(lora));
+        round_bf16(reinterpret_cast<const std::uint16_t *>(plain), rope, out + whole_lanes(lora));
   }
   block.value_scales = to.key_scales;
   clear_rows(block.count, block.stride, to.keys);
@@ -108,6 +108,25 @@ void head_rows(LaneBlock &block, const CachedRow &layout, const std::byte *keys,
   if (block.count % 2 != 0)
     std::fill_n(to.value_rows + block.count * block.d_v, block.d_v, std::int16_t{0});
   pair_rows(to.value_rows, block.d_v, block.count, block.d_v, to.values);
+}
+
+void made_rows(LaneBlock &made, const LaneBlock &latent, const float *keys, const float *values, std::byte *memory) {
+  const RowMemory to(made, memory);
+  set_block(made, to);
+  const std::int64_t rope = whole_lanes(made.d_qk - made.split);
+  const auto *k_pe = reinterpret_cast<const std::int16_t *>(latent.keys) + latent.split;
+  for (std::int64_t t = 0; t < made.count; ++t) {
+    std::int16_t *out = to.keys + t * made.stride;
+    to.key_scales[t] = round_floats(keys + t * made.split, made.split, out);
+    std::copy_n(k_pe + t * latent.stride, rope, out + made.split);
+    to.key_scales[ABK_BLOCK_TOKENS + t] = latent.key_scales[ABK_BLOCK_TOKENS + t];
+  }
+  clear_rows(made.count, made.stride, to.keys);
+  for (std::int64_t t = 0; t < made.count; ++t)
+    to.value_scales[t] = round_floats(values + t * made.d_v, made.d_v, to.value_rows + t * made.d_v);
+  if (made.count % 2 != 0)
+    std::fill_n(to.value_rows + made.count * made.d_v, made.d_v, std::int16_t{0});
+  pair_rows(to.value_rows, made.d_v, made.count, made.d_v, to.values);
 }
 
 void put_query(const float *values, std::int64_t d_qk, std::int64_t split, std::int64_t lane, std::uint32_t *query) {
@@ -172,6 +191,11 @@ void score_rows(const LaneBlock &block, const std::uint32_t *query, std::int64_t
       Floats::fma(sum[t] * Floats::all(row_scales[t]), lane_scales, before).store(scores + t * step);
     }
   }
+}
+
+void products(const LaneBlock &block, const std::uint32_t *query, float *out, std::int64_t step) {
+  for (std::int64_t t = 0; t < block.count; t += kScoreRows)
+    score_rows(block, query, t, out + t * step, step);
 }
 
 void fetch(const LaneAhead &next, std::int64_t first, std::int64_t last) {
@@ -291,8 +315,7 @@ void weigh(const LaneBlock &block, float *scores, bool first, const LaneState &s
 
 void add(const LaneBlock &block, const std::uint32_t *query, std::int64_t lanes, bool first, const LaneState &state) {
   alignas(64) float scores[ABK_BLOCK_TOKENS * kLanes];
-  for (std::int64_t t = 0; t < block.count; t += kScoreRows)
-    score_rows(block, query, t, scores + t * kLanes, kLanes);
+  products(block, query, scores, kLanes);
   Weights weights;
   weigh(block, scores, first, state, weights);
   add_values(block, lanes, weights, first, state.mixed);
@@ -314,7 +337,7 @@ void merge(const LaneState &state, const LaneState &part, std::int64_t lanes, st
   }
 }
 
-constexpr LaneKernels kLaneKernels = {row_bytes, latent_rows, head_rows, put_query, add, merge};
+constexpr LaneKernels kLaneKernels = {row_bytes, latent_rows, head_rows, put_query, add, merge, products, made_rows};
 
 } // namespace
 } // namespace abyssal::cpu

@@ -20,8 +20,6 @@ namespace { // each instruction set's file has its own
 constexpr float kMostInteger = 5790;
 constexpr float kLeastValue = 1e-30f; // rows whose values are all below become zeros
 
-constexpr std::int64_t whole_vectors(std::int64_t count) noexcept { return (count + 15) / 16 * 16; }
-
 inline float factor_of(float most) { return most >= kLeastValue ? kMostInteger / most : 0.0f; }
 inline float scale_of(float most) {
   if (!(most < std::numeric_limits<float>::infinity()))

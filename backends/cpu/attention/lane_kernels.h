@@ -19,6 +19,8 @@ namespace abyssal::cpu {
 
 constexpr std::int64_t kLanes = 16;
 
+constexpr std::int64_t whole_lanes(std::int64_t count) noexcept { return (count + kLanes - 1) / kLanes * kLanes; }
+
 // A context is cut into chunks of this many tokens by position, each with a softmax of its own, merged in order.
 constexpr std::int64_t kLaneChunk = 512;
 
@@ -74,6 +76,14 @@ struct LaneKernels {
               const LaneState &state);
   // Adds the state `part` to `state`; both of the same queries.
   void (*merge)(const LaneState &state, const LaneState &part, std::int64_t lanes, std::int64_t d_v);
+
+  // Keys and values made of latent rows, on the way of scores: null for bfloat16, which has tiles for it.
+  // out[t][lane] = key t of the block . query of the lane. out: [64], every `step`
+  void (*products)(const LaneBlock &block, const std::uint32_t *query, float *out, std::int64_t step);
+  // Makes ready rows that are made: keys [64, made.split] and values [64, made.d_v], with k_pe of `latent`.
+  // memory: as for head_rows
+  void (*made_rows)(LaneBlock &made, const LaneBlock &latent, const float *keys, const float *values,
+                    std::byte *memory);
 };
 
 const LaneKernels &avx2_lane_kernels();
