@@ -1,5 +1,5 @@
 // Attention over a bfloat16 or int8 cache, which the cpu backend runs absorbed sixteen heads and 512 tokens at a time,
-// and expanded twelve queries and 256 tokens at a time: near the reference, and the same bits for a row whatever is
+// and expanded twelve or sixteen queries at a time: near the reference, and the same bits for a row whatever is
 // beside it and however many threads there are.
 #include "backends/cpu/dense/bf16_tiles.h"
 #include "base/block_format.h"
@@ -142,6 +142,14 @@ TEST_CASE("absorbed attention over rounded rows is near the reference, with whol
 
 namespace {
 
+// Whether expanded attention runs in kernels of our own: in tiles of bfloat16, or without bfloat16.
+bool own_kernels() {
+  OpDevice device(backends().back());
+  abk_device_info info{};
+  device.must(device.api.device_info(device.device, &info), "device_info");
+  return cpu::has_tiles() || std::string(info.isa).find("avx512_bf16") == std::string::npos;
+}
+
 // All rows of `in` on other threads, and the last one of each sequence alone.
 void check_bits(const Latent &in, const std::vector<Share> &shares) {
   OpDevice device(backends().back(), 2);
@@ -187,10 +195,10 @@ TEST_CASE("expanded attention in any number of queries is near the reference, an
         OpDevice device(backend);
         CHECK(difference(attend(device, in), want, 1.5e-2) == "");
       }
-      if (cpu::has_tiles())
+      if (own_kernels())
         check_bits(in, shares);
       else
-        MESSAGE("skipped: the same bits, which are promised where bf16 tiles of our own multiply");
+        MESSAGE("skipped: the same bits, which are not promised where oneDNN multiplies");
     }
   }
 }

@@ -13,8 +13,6 @@ namespace abyssal::cpu {
 
 namespace {
 
-constexpr std::int64_t kMostHeads = 4; // of a task: their queries and sums wait in memory for the next chunk
-
 std::int64_t strips_of(std::int64_t rows) noexcept { return (rows + kStripRows - 1) / kStripRows; }
 
 // From strip to strip of packed columns, which are packed 32 at a time.
@@ -58,7 +56,7 @@ struct ExpandedAttention::Memory {
   std::uint32_t *keys;      // [kFlashStrips, nope / 2, kStripRows]
   std::uint32_t *values;    // [v_strips, kFlashKeys / 2, kStripRows]
   FlashMemory *panel;
-  Head heads[kMostHeads];
+  Head heads[kMostExpandedHeads];
   std::int64_t bytes;
 };
 
@@ -70,14 +68,8 @@ bool ExpandedAttention::takes(const CpuDevice &device, const MlaAttendCall &call
 
 ExpandedAttention::ExpandedAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call,
                                      const abk_mla_attend_args &args)
-    : device_(device), batch_(batch), call_(call), heads_(args.heads), nope_(args.qk_nope), rope_(args.rope_dim),
-      lora_(args.kv_lora), v_(args.v_dim), v_strips_(strips_of(args.v_dim)),
-      scale_(args.scale * std::numbers::log2e_v<float>) {}
-
-std::int64_t ExpandedAttention::heads_of_task(std::int64_t sequences) const noexcept {
-  const std::int64_t wanted = 4 * static_cast<std::int64_t>(device_.threads());
-  return std::clamp<std::int64_t>(sequences * heads_ / wanted, 1, kMostHeads);
-}
+    : device_(device), batch_(batch), call_(call), nope_(args.qk_nope), rope_(args.rope_dim), lora_(args.kv_lora),
+      v_(args.v_dim), v_strips_(strips_of(args.v_dim)), scale_(args.scale * std::numbers::log2e_v<float>) {}
 
 void ExpandedAttention::run(Worker &worker, std::int32_t sequence, std::int64_t head, std::int64_t count) const {
   const std::int64_t queries = batch_.new_tokens(sequence),

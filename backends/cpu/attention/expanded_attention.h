@@ -16,6 +16,9 @@
 
 namespace abyssal::cpu {
 
+// Of a task: their queries and sums wait in memory for the next chunk.
+constexpr std::int64_t kMostExpandedHeads = 4;
+
 class ExpandedAttention {
 public:
   // Whether it can run these sizes and this arithmetic, and is what the processor is fastest with.
@@ -24,10 +27,7 @@ public:
   ExpandedAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call,
                     const abk_mla_attend_args &args);
 
-  // Heads of a task where `sequences` sequences are expanded: as many as leave several tasks to each thread.
-  std::int64_t heads_of_task(std::int64_t sequences) const noexcept;
-
-  // All queries of a sequence, heads [head, head + count).
+  // All queries of a sequence, heads [head, head + count), at most kMostExpandedHeads.
   void run(Worker &worker, std::int32_t sequence, std::int64_t head, std::int64_t count) const;
 
 private:
@@ -45,7 +45,7 @@ private:
   CpuDevice &device_;
   const HostBatch &batch_;
   const MlaAttendCall &call_;
-  std::int64_t heads_, nope_, rope_, lora_, v_;
+  std::int64_t nope_, rope_, lora_, v_;
   std::int64_t v_strips_;
   float scale_; // of scores in powers of two
 };

@@ -66,7 +66,7 @@ void gqa_attend(CpuDevice &device, const HostBatch &batch, const abk_gqa_attend_
     write_cache(kernels, call.k, r, call.k_cache.layout, call.k_cache.row(batch, s, position), memory);
     write_cache(kernels, call.v, r, call.v_cache.layout, call.v_cache.row(batch, s, position), memory);
   });
-  if (GqaLanes::takes(device, call, args)) {
+  if (GqaLanes::takes(call, args)) {
     GqaLanes(device, batch, call, args).run();
     return;
   }

@@ -3,7 +3,6 @@
 #include "backends/cpu/attention/rows.h"
 
 #include <array>
-#include <cstring>
 #include <numbers>
 
 namespace abyssal::cpu {
@@ -17,15 +16,15 @@ std::int64_t parts_of(std::int64_t count, std::int64_t size) noexcept { return (
 
 } // namespace
 
-bool GqaLanes::takes(const CpuDevice &device, const GqaAttendCall &call, const abk_gqa_attend_args &args) {
-  return device.has_bf16() && call.k_cache.layout.dtype != ABY_DTYPE_F32 && args.head_dim % 16 == 0;
+bool GqaLanes::takes(const GqaAttendCall &call, const abk_gqa_attend_args &args) {
+  return call.k_cache.layout.dtype != ABY_DTYPE_F32 && args.head_dim % 16 == 0;
 }
 
 GqaLanes::GqaLanes(CpuDevice &device, const HostBatch &batch, const GqaAttendCall &call,
                    const abk_gqa_attend_args &args)
-    : device_(device), batch_(batch), call_(call), kv_heads_(args.kv_heads), shared_(args.heads / args.kv_heads),
-      d_(args.head_dim), scale_(args.scale * std::numbers::log2e_v<float>), query_words_(d_ / 2 * kLanes),
-      state_floats_(lane_state_floats(d_)) {
+    : device_(device), lanes_(device.lane_kernels()), batch_(batch), call_(call), kv_heads_(args.kv_heads),
+      shared_(args.heads / args.kv_heads), d_(args.head_dim), scale_(args.scale * std::numbers::log2e_v<float>),
+      query_words_(lane_query_words(d_)), state_floats_(lane_state_floats(d_)) {
   for (std::int32_t i = 0; i < batch.sequences; ++i) {
     if (batch.new_tokens(i) > 0)
       active_.push_back(i);
@@ -76,10 +75,9 @@ std::vector<GqaLanes::Part> GqaLanes::parts(std::int64_t size) const {
   return parts;
 }
 
-// The queries of a part, scaled, as pairs of bfloat16 in their lanes: [heads, tiles, d / 2, 16].
+// The queries of a part, scaled, in their lanes: [heads, tiles] of sixteen.
 void GqaLanes::take_in(Worker &worker, const Part &part, std::uint32_t *queries) const {
-  float *row = worker.middle.take<float>(d_ + d_ / 2);
-  auto *narrow = reinterpret_cast<std::uint16_t *>(row + d_);
+  float *row = worker.middle.take<float>(d_);
   const std::int64_t row0 = batch_.row_begin[static_cast<std::size_t>(part.sequence)];
   for (std::int64_t i = 0; i < part.size(); ++i, queries += query_words_) {
     const Tile at = tile(part.sequence, part.tile + i % part.tiles);
@@ -90,29 +88,22 @@ void GqaLanes::take_in(Worker &worker, const Part &part, std::uint32_t *queries)
       const std::int64_t token = (at.first + lane) / shared_, head = head0 + (at.first + lane) % shared_;
       load_floats(device_.kernels(), call_.q.row(row0 + token), call_.q.dtype, head * d_, d_, row);
       device_.kernels().scale(row, scale_, d_);
-      device_.kernels().f32_to_bf16(row, narrow, d_);
-      for (std::int64_t j = 0; j < d_ / 2; ++j)
-        std::memcpy(queries + j * kLanes + lane, narrow + 2 * j, sizeof *queries);
+      lanes_.put_query(row, d_, d_, lane, queries);
     }
   }
 }
 
-// Where the rows lie, or widened into `wide`.
-GqaLanes::Rows GqaLanes::rows(const HostCache &cache, const Part &part, std::int64_t head, std::int64_t at,
-                              std::int64_t end, std::uint16_t *wide) const {
+// The part of a head in the rows that come `ABK_BLOCK_TOKENS` after `at`, if there are any before `end`.
+LaneAhead GqaLanes::ahead(const HostCache &cache, const Part &part, std::int64_t head, std::int64_t at,
+                          std::int64_t end) const {
+  if (at + ABK_BLOCK_TOKENS >= end)
+    return {};
   const CachedRow &layout = cache.layout;
-  const std::byte *data = cache.row(batch_, part.sequence, at);
   const bool bf16 = layout.dtype == ABY_DTYPE_BF16;
   const auto bytes = static_cast<std::int64_t>(bf16 ? sizeof(std::uint16_t) : sizeof(std::int8_t)) * d_;
   const std::int64_t place = static_cast<std::int64_t>(bf16 ? 0 : layout.quants_at()) + head * bytes;
-  LaneAhead next;
-  if (at + ABK_BLOCK_TOKENS < end)
-    next = {cache.row(batch_, part.sequence, at + ABK_BLOCK_TOKENS) + place, static_cast<std::int64_t>(cache.row_bytes),
-            bytes};
-  if (bf16)
-    return {reinterpret_cast<const std::uint16_t *>(data + place), layout.width, next};
-  lane_widen_i8(layout, data, std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at), head, wide);
-  return {wide, d_, next};
+  return {cache.row(batch_, part.sequence, at + ABK_BLOCK_TOKENS) + place, static_cast<std::int64_t>(cache.row_bytes),
+          bytes};
 }
 
 // One chunk of a context into new states of a part. States: [heads, tiles]; of a tile that sees nothing of the chunk
@@ -121,21 +112,21 @@ void GqaLanes::attend(Worker &worker, const Part &part, std::int64_t chunk, cons
                       float *states) const {
   const std::int64_t first = chunk * kLaneChunk;
   const std::int64_t end = std::min(tile(part.sequence, part.tile + part.tiles - 1).most, first + kLaneChunk);
-  auto *wide = worker.tile.take<std::uint16_t>(2 * ABK_BLOCK_TOKENS * d_);
   LaneBlock block;
-  block.d_qk = block.d_v = d_;
+  block.d_qk = block.split = block.d_v = d_;
+  auto *memory = worker.tile.take<std::byte>(lanes_.row_bytes(block));
   for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS) {
+    const std::byte *keys = call_.k_cache.row(batch_, part.sequence, at);
+    const std::byte *values = call_.v_cache.row(batch_, part.sequence, at);
     for (std::int64_t i = 0; i < part.heads; ++i) {
-      const Rows keys = rows(call_.k_cache, part, part.head + i, at, end, wide);
-      const Rows values = rows(call_.v_cache, part, part.head + i, at, end, wide + ABK_BLOCK_TOKENS * d_);
-      block.keys = keys.data;
-      block.values = values.data;
-      block.stride = keys.stride;
+      const std::int64_t head = part.head + i;
+      block.count = std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at);
+      lanes_.head_rows(block, call_.k_cache.layout, keys, values, head, memory);
       block.next_keys = block.next_values = {};
       for (std::int64_t j = 0; j < part.tiles; ++j) {
         if (j == part.tiles - 1) {
-          block.next_keys = keys.next;
-          block.next_values = values.next;
+          block.next_keys = ahead(call_.k_cache, part, head, at, end);
+          block.next_values = ahead(call_.v_cache, part, head, at, end);
         }
         const std::int64_t place = i * part.tiles + j;
         attend_tile(tile(part.sequence, part.tile + j), at, block, queries + place * query_words_, at == first,
@@ -159,14 +150,14 @@ void GqaLanes::attend_tile(const Tile &tile, std::int64_t at, LaneBlock &block, 
         static_cast<std::int32_t>(std::clamp<std::int64_t>(tile.least + token - at, 0, block.count));
   }
   block.seen = all ? nullptr : seen.data();
-  lane_block_bf16(block, query, tile.lanes, first, lane_state(state));
+  lanes_.add(block, query, tile.lanes, first, lane_state(state));
 }
 
 void GqaLanes::merge(const Part &part, std::int64_t chunk, float *states, float *more) const {
   for (std::int64_t i = 0; i < part.size(); ++i) {
     const Tile at = tile(part.sequence, part.tile + i % part.tiles);
     if (at.most > chunk * kLaneChunk)
-      lane_merge(lane_state(states + i * state_floats_), lane_state(more + i * state_floats_), at.lanes, d_);
+      lanes_.merge(lane_state(states + i * state_floats_), lane_state(more + i * state_floats_), at.lanes, d_);
   }
 }
 

@@ -1,6 +1,5 @@
-// Grouped-query attention over a bfloat16 or int8 cache on processors that multiply bfloat16. The queries of the heads
-// that share a head of keys stand side by side, token after token, sixteen to a tile: a cached row is read once for
-// them all, and a prompt's tiles are full.
+// Grouped-query attention over a bfloat16 or int8 cache. The queries of the heads that share a head of keys stand side
+// by side, token after token, sixteen to a tile: a cached row is read once for them all, and a prompt's tiles are full.
 //
 // A context is cut into chunks of 512 tokens by position, each with a softmax of its own, and the chunks are merged in
 // order: a row has the same bits whatever is beside it, however a prompt is cut and however many threads there are.
@@ -17,7 +16,7 @@ namespace abyssal::cpu {
 class GqaLanes {
 public:
   // Whether it can run these sizes and this cache.
-  static bool takes(const CpuDevice &device, const GqaAttendCall &call, const abk_gqa_attend_args &args);
+  static bool takes(const GqaAttendCall &call, const abk_gqa_attend_args &args);
 
   GqaLanes(CpuDevice &device, const HostBatch &batch, const GqaAttendCall &call, const abk_gqa_attend_args &args);
   void run();
@@ -47,16 +46,10 @@ private:
   void attend_all(Worker &worker, const Part &part) const;
   void attend_chunks(const std::vector<Part> &parts) const;
 
-  // A block of rows of one of the caches as bfloat16 rows of one head, and where the block after it lies.
-  struct Rows {
-    const std::uint16_t *data;
-    std::int64_t stride;
-    LaneAhead next;
-  };
-  Rows rows(const HostCache &cache, const Part &part, std::int64_t head, std::int64_t at, std::int64_t end,
-            std::uint16_t *wide) const;
+  LaneAhead ahead(const HostCache &cache, const Part &part, std::int64_t head, std::int64_t at, std::int64_t end) const;
 
   CpuDevice &device_;
+  const LaneKernels &lanes_;
   const HostBatch &batch_;
   const GqaAttendCall &call_;
   std::vector<std::int32_t> active_; // sequences with new tokens

@@ -1,8 +1,10 @@
-#include "backends/cpu/attention/lane_kernels.h"
-
+// The kernels of attention in bfloat16, whose rows are multiplied where they lie in a bfloat16 cache.
 #include "backends/backend.h"
+#include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/kernels/exp2_avx512.h"
+#include "base/dtype.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <immintrin.h>
@@ -136,10 +138,7 @@ void add_values(const LaneBlock &block, const std::uint32_t *weights, const floa
   }
 }
 
-} // namespace
-
-void lane_block_bf16(const LaneBlock &block, const std::uint32_t *query, std::int64_t lanes, bool first,
-                     const LaneState &state) {
+void add(const LaneBlock &block, const std::uint32_t *query, std::int64_t lanes, bool first, const LaneState &state) {
   const __m512 never = _mm512_set1_ps(-INFINITY);
   const std::int64_t count = block.count;
   __m512 scores[ABK_BLOCK_TOKENS];
@@ -181,8 +180,10 @@ void lane_block_bf16(const LaneBlock &block, const std::uint32_t *query, std::in
     add_values<16, 1>(block, weights, keep, first, state.mixed);
 }
 
-void lane_widen_i8(const CachedRow &layout, const std::byte *rows, std::int64_t count, std::int64_t head,
-                   std::uint16_t *out) {
+// One head of `count` rows cached as int8, contiguous, and the plain values at the rows' ends, to bfloat16
+// [count, layout.head + layout.plain]. layout.head: a multiple of 16
+void widen_i8(const CachedRow &layout, const std::byte *rows, std::int64_t count, std::int64_t head,
+              std::uint16_t *out) {
   const std::size_t row_bytes = layout.bytes();
   const std::byte *scales_at = rows + static_cast<std::size_t>(head * layout.groups_of_head()) * sizeof(float);
   const std::byte *quants_at = rows + layout.quants_at() + head * layout.head;
@@ -210,7 +211,7 @@ void lane_widen_i8(const CachedRow &layout, const std::byte *rows, std::int64_t 
   }
 }
 
-void lane_merge(const LaneState &state, const LaneState &part, std::int64_t lanes, std::int64_t d_v) {
+void merge(const LaneState &state, const LaneState &part, std::int64_t lanes, std::int64_t d_v) {
   const __m512 a = _mm512_loadu_ps(state.top), b = _mm512_loadu_ps(part.top), top = max_of(a, b);
   alignas(64) float keep[kLanes], take[kLanes];
   _mm512_store_ps(keep, exp2_of(_mm512_sub_ps(a, top)));
@@ -225,5 +226,55 @@ void lane_merge(const LaneState &state, const LaneState &part, std::int64_t lane
                                        _mm512_mul_ps(_mm512_loadu_ps(part.mixed + d), _mm512_set1_ps(take[h]))));
   }
 }
+
+std::int64_t row_bytes(const LaneBlock &block) {
+  return ABK_BLOCK_TOKENS * (block.d_qk + block.d_v) * static_cast<std::int64_t>(sizeof(std::uint16_t));
+}
+
+void latent_rows(LaneBlock &block, const CachedRow &layout, const std::byte *rows, std::byte *memory) {
+  if (layout.dtype == ABY_DTYPE_BF16) {
+    block.keys = reinterpret_cast<const std::uint16_t *>(rows);
+  } else {
+    auto *wide = reinterpret_cast<std::uint16_t *>(memory);
+    widen_i8(layout, rows, block.count, 0, wide);
+    block.keys = wide;
+  }
+  block.values = block.keys;
+  block.stride = block.d_qk;
+}
+
+void head_rows(LaneBlock &block, const CachedRow &layout, const std::byte *keys, const std::byte *values,
+               std::int64_t head, std::byte *memory) {
+  if (layout.dtype == ABY_DTYPE_BF16) {
+    block.keys = reinterpret_cast<const std::uint16_t *>(keys) + head * block.d_qk;
+    block.values = reinterpret_cast<const std::uint16_t *>(values) + head * block.d_v;
+    block.stride = layout.width;
+    return;
+  }
+  auto *wide = reinterpret_cast<std::uint16_t *>(memory);
+  widen_i8(layout, keys, block.count, head, wide);
+  widen_i8(layout, values, block.count, head, wide + ABK_BLOCK_TOKENS * block.d_qk);
+  block.keys = wide;
+  block.values = wide + ABK_BLOCK_TOKENS * block.d_qk;
+  block.stride = block.d_qk;
+}
+
+void put_query(const float *values, std::int64_t d_qk, std::int64_t, std::int64_t lane, std::uint32_t *query) {
+  constexpr std::int64_t kPiece = 256;
+  std::uint16_t narrow[kPiece];
+  for (std::int64_t at = 0; at < d_qk; at += kPiece) {
+    const std::int64_t count = std::min(kPiece, d_qk - at);
+    for (std::int64_t i = 0; i < count; ++i)
+      narrow[i] = float_to_bf16(values[at + i]);
+    for (std::int64_t i = 0; i < count; i += 2)
+      std::memcpy(query + (at + i) / 2 * kLanes + lane, narrow + i, sizeof *query);
+  }
+}
+
+constexpr LaneKernels kLaneKernels = {row_bytes, latent_rows, head_rows, put_query, add, merge, nullptr, nullptr};
+
+} // namespace
+
+const LaneKernels &avx512_bf16_lane_kernels() { return kLaneKernels; }
 
 } // namespace abyssal::cpu

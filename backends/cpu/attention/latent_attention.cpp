@@ -8,20 +8,20 @@
 
 namespace abyssal::cpu {
 
-bool LatentAttention::takes(const CpuDevice &device, const MlaAttendCall &call, const abk_mla_attend_args &args) {
-  return device.has_bf16() && call.cache.layout.dtype != ABY_DTYPE_F32 && call.kv_b.compute != ABY_DTYPE_F32 &&
-         args.kv_lora % 16 == 0 && args.rope_dim % 2 == 0;
+bool LatentAttention::takes(const MlaAttendCall &call, const abk_mla_attend_args &args) {
+  return call.cache.layout.dtype != ABY_DTYPE_F32 && call.kv_b.compute != ABY_DTYPE_F32 && args.kv_lora % 16 == 0 &&
+         args.rope_dim % 2 == 0;
 }
 
 LatentAttention::LatentAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call,
                                  const abk_mla_attend_args &args, std::vector<LatentRow> rows)
-    : device_(device), batch_(batch), call_(call), rows_(std::move(rows)), heads_(args.heads),
-      groups_((args.heads + kLanes - 1) / kLanes), nope_(args.qk_nope), rope_(args.rope_dim), lora_(args.kv_lora),
-      v_(args.v_dim), scale_(args.scale * std::numbers::log2e_v<float>),
+    : device_(device), lanes_(device.lane_kernels()), batch_(batch), call_(call), rows_(std::move(rows)),
+      heads_(args.heads), groups_((args.heads + kLanes - 1) / kLanes), nope_(args.qk_nope), rope_(args.rope_dim),
+      lora_(args.kv_lora), v_(args.v_dim), scale_(args.scale * std::numbers::log2e_v<float>),
       halves_(call.k_b != nullptr && CpuWeight::of(*call.k_b).packed() && CpuWeight::of(*call.v_b).packed()),
-      state_floats_(lane_state_floats(lora_)) {
+      query_words_(lane_query_words(lora_ + rope_)), state_floats_(lane_state_floats(lora_)) {
   const std::int64_t count = static_cast<std::int64_t>(rows_.size()) * groups_;
-  const std::int64_t query_words = count * (lora_ + rope_) / 2 * kLanes;
+  const std::int64_t query_words = count * query_words_;
   auto *memory = device_.op_scratch().take<float>(query_words + count * state_floats_);
   queries_ = reinterpret_cast<std::uint32_t *>(memory);
   states_ = memory + query_words;
@@ -73,7 +73,7 @@ QuantRows LatentAttention::quantised(Worker &worker, const CpuWeight &w, const f
   return quant;
 }
 
-// The queries of one head: [W_uk^T q_nope | q_rope] * scale, as pairs of bfloat16 in the head's lane.
+// The queries of one head: [W_uk^T q_nope | q_rope] * scale, in the head's lane.
 void LatentAttention::take_in(Worker &worker, std::int64_t head) {
   const Kernels &kernels = device_.kernels();
   const auto rows = static_cast<std::int64_t>(rows_.size());
@@ -99,45 +99,31 @@ void LatentAttention::take_in(Worker &worker, std::int64_t head) {
     }
   }
   kernels.scale(latent, scale_, rows * width);
-  const std::int64_t pair_count = width / 2, group = head / kLanes, lane = head % kLanes;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    std::uint32_t *query = queries_ + (i * groups_ + group) * pair_count * kLanes + lane;
-    const float *from = latent + i * width;
-    for (std::int64_t j = 0; j < pair_count; ++j)
-      query[j * kLanes] = std::uint32_t{float_to_bf16(from[2 * j])} | std::uint32_t{float_to_bf16(from[2 * j + 1])}
-                                                                          << 16;
-  }
-}
-
-// The rows of a block in bfloat16: where they lie, or widened.
-const std::uint16_t *LatentAttention::block(Worker &worker, const std::byte *rows, std::int64_t count) const {
-  const CachedRow &layout = call_.cache.layout;
-  if (layout.dtype == ABY_DTYPE_BF16)
-    return reinterpret_cast<const std::uint16_t *>(rows);
-  auto *wide = worker.tile.take<std::uint16_t>(ABK_BLOCK_TOKENS * layout.width);
-  lane_widen_i8(layout, rows, count, 0, wide);
-  return wide;
+  const std::int64_t group = head / kLanes, lane = head % kLanes;
+  for (std::int64_t i = 0; i < rows; ++i)
+    lanes_.put_query(latent + i * width, width, lora_, lane, queries_ + (i * groups_ + group) * query_words_);
 }
 
 // One chunk of a row's context into new states of a part's groups.
 void LatentAttention::attend(Worker &worker, const Part &part, std::int64_t chunk, float *states) {
   const LatentRow &row = rows_[static_cast<std::size_t>(part.index)];
-  const std::int64_t first = chunk * kLaneChunk, query_words = (lora_ + rope_) / 2 * kLanes;
+  const std::int64_t first = chunk * kLaneChunk;
   const std::int64_t end = std::min(position_of(batch_, row.sequence, row.row) + 1, first + kLaneChunk);
   const auto cached = [&](std::int64_t at) { return at < end ? call_.cache.row(batch_, row.sequence, at) : nullptr; };
   const auto row_bytes = static_cast<std::int64_t>(call_.cache.row_bytes);
   LaneBlock rows;
-  rows.stride = rows.d_qk = lora_ + rope_;
-  rows.d_v = lora_;
+  rows.d_qk = lora_ + rope_;
+  rows.split = rows.d_v = lora_;
+  auto *memory = worker.tile.take<std::byte>(lanes_.row_bytes(rows));
   for (std::int64_t at = first; at < end; at += ABK_BLOCK_TOKENS) {
     rows.count = std::min<std::int64_t>(ABK_BLOCK_TOKENS, end - at);
-    rows.keys = rows.values = block(worker, cached(at), rows.count);
+    lanes_.latent_rows(rows, call_.cache.layout, cached(at), memory);
     rows.next_keys = {};
     for (std::int64_t i = 0; i < part.groups; ++i) {
       if (i == part.groups - 1)
         rows.next_keys = {cached(at + ABK_BLOCK_TOKENS), row_bytes, row_bytes};
-      const std::uint32_t *query = queries_ + (part.index * groups_ + part.group + i) * query_words;
-      lane_block_bf16(rows, query, lanes(part.group + i), at == first, lane_state(states + i * state_floats_));
+      const std::uint32_t *query = queries_ + (part.index * groups_ + part.group + i) * query_words_;
+      lanes_.add(rows, query, lanes(part.group + i), at == first, lane_state(states + i * state_floats_));
     }
   }
 }
@@ -148,8 +134,8 @@ void LatentAttention::attend_all(Worker &worker, const Part &part) {
   for (std::int64_t chunk = 1; chunk < chunks(part.index); ++chunk) {
     attend(worker, part, chunk, states);
     for (std::int64_t i = 0; i < part.groups; ++i)
-      lane_merge(lane_state(state(part.index, part.group + i)), lane_state(states + i * state_floats_),
-                 lanes(part.group + i), lora_);
+      lanes_.merge(lane_state(state(part.index, part.group + i)), lane_state(states + i * state_floats_),
+                   lanes(part.group + i), lora_);
   }
 }
 
@@ -185,7 +171,7 @@ void LatentAttention::attend_chunks() {
   device_.run(rows * groups_, [&](std::int64_t i, Worker &) {
     const std::int64_t index = i / groups_, group = i % groups_;
     for (std::int64_t chunk = 1; chunk < chunks(index); ++chunk)
-      lane_merge(lane_state(state(index, group)), lane_state(state_of(index, group, chunk)), lanes(group), lora_);
+      lanes_.merge(lane_state(state(index, group)), lane_state(state_of(index, group, chunk)), lanes(group), lora_);
   });
 }
 

@@ -1,11 +1,11 @@
-// Absorbed MLA over a bfloat16 or int8 cache on processors that multiply bfloat16: three parallel regions for all rows
-// of a batch that run absorbed. Queries are taken into the latent space, a head to a task; chunks of cached rows are
-// attended to, sixteen heads at a time; and the mixed rows are taken back out, a head to a task.
+// Absorbed MLA over a bfloat16 or int8 cache: three parallel regions for all rows of a batch that run absorbed. Queries
+// are taken into the latent space, a head to a task; chunks of cached rows are attended to, sixteen heads at a time;
+// and the mixed rows are taken back out, a head to a task.
 //
 // A row's context is cut into chunks of 512 tokens by position, each with a softmax of its own, and the chunks are
 // merged in order: the result has the same bits whatever else is in the batch and however many threads there are. A
-// task takes as many heads as leave work for every thread: a cached row is then read, and widened from int8, once for
-// them.
+// task takes as many heads as leave work for every thread: a cached row is then read, and made ready for the kernels,
+// once for them.
 #pragma once
 
 #include "backends/common/attention_checks.h"
@@ -29,7 +29,7 @@ struct LatentRow {
 class LatentAttention {
 public:
   // Whether it can run these sizes, this cache and this arithmetic.
-  static bool takes(const CpuDevice &device, const MlaAttendCall &call, const abk_mla_attend_args &args);
+  static bool takes(const MlaAttendCall &call, const abk_mla_attend_args &args);
 
   LatentAttention(CpuDevice &device, const HostBatch &batch, const MlaAttendCall &call, const abk_mla_attend_args &args,
                   std::vector<LatentRow> rows);
@@ -50,22 +50,22 @@ private:
 
   void take_in(Worker &worker, std::int64_t head);
   void attend(Worker &worker, const Part &part, std::int64_t chunk, float *states);
-  const std::uint16_t *block(Worker &worker, const std::byte *rows, std::int64_t count) const;
   void attend_all(Worker &worker, const Part &part);
   void attend_chunks();
   void take_out(Worker &worker, std::int64_t head);
   QuantRows quantised(Worker &worker, const CpuWeight &w, const float *x, std::int64_t stride) const;
 
   CpuDevice &device_;
+  const LaneKernels &lanes_;
   const HostBatch &batch_;
   const MlaAttendCall &call_;
   std::vector<LatentRow> rows_;
   std::int64_t heads_, groups_, nope_, rope_, lora_, v_;
   float scale_;
   bool halves_;            // k_b and v_b are packed
-  std::uint32_t *queries_; // [rows, groups, (lora + rope) / 2, 16]
+  std::uint32_t *queries_; // [rows, groups] of sixteen queries
   float *states_;          // [rows, groups] states
-  std::int64_t state_floats_;
+  std::int64_t query_words_, state_floats_;
 };
 
 } // namespace abyssal::cpu

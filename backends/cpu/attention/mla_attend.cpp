@@ -1,10 +1,12 @@
 // mla_attend in its two forms. Absorbed: queries are taken into the latent space and the cached rows serve as keys and
 // values, an MQA of width kv_lora + rope; least work for few new tokens. Un-absorbed: keys and values of each head are
 // made from the cached rows, then flash attention; least work for many. Tasks are (row, heads) and (sequence, heads),
-// so that no sum crosses a task and the result does not depend on the thread count. In bf16 hardware the first form is
-// LatentAttention's and the second ExpandedAttention's; here are both for other processors and sizes.
+// so that no sum crosses a task and the result does not depend on the thread count. Over a bf16 or int8 cache the first
+// form is LatentAttention's, the second ExpandedAttention's in bf16 tiles and ExpandedLanes' without bf16 hardware;
+// here are both in float32, and for sizes that those do not take.
 #include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/expanded_attention.h"
+#include "backends/cpu/attention/expanded_lanes.h"
 #include "backends/cpu/attention/flash.h"
 #include "backends/cpu/attention/latent_attention.h"
 #include "backends/cpu/attention/rows.h"
@@ -201,6 +203,12 @@ std::int64_t expanded_sequences(const HostBatch &batch, std::uint32_t absorb_bel
   return count;
 }
 
+// Heads of a task of expanded attention: as many as leave several tasks to each thread.
+std::int64_t heads_of_task(const CpuDevice &device, std::int64_t heads, std::int64_t sequences) {
+  const std::int64_t wanted = 4 * static_cast<std::int64_t>(device.threads());
+  return std::clamp<std::int64_t>(sequences * heads / wanted, 1, kMostExpandedHeads);
+}
+
 // Rows that run absorbed go to `latent` where that is not null. heads_unabsorbed: of a task.
 std::vector<Task> make_tasks(const HostBatch &batch, std::int64_t heads, std::uint32_t absorb_below,
                              std::int64_t heads_unabsorbed, std::vector<LatentRow> *latent) {
@@ -231,17 +239,22 @@ void mla_attend(CpuDevice &device, const HostBatch &batch, const abk_mla_attend_
   const MlaAttend op{device,         device.kernels(), batch, call, CpuWeight::of(call.kv_b).matrix(),
                      MlaSizes(args), args.scale};
   std::vector<LatentRow> latent;
-  const bool expands = ExpandedAttention::takes(device, call, args);
-  const ExpandedAttention expanded(device, batch, call, args);
-  const std::int64_t heads = expands ? expanded.heads_of_task(expanded_sequences(batch, args.absorb_below)) : 1;
-  const std::vector<Task> tasks = make_tasks(batch, args.heads, args.absorb_below, heads,
-                                             LatentAttention::takes(device, call, args) ? &latent : nullptr);
+  const bool in_tiles = ExpandedAttention::takes(device, call, args);
+  const bool in_lanes = !in_tiles && ExpandedLanes::takes(device, call, args);
+  const ExpandedAttention expanded_tiles(device, batch, call, args);
+  const ExpandedLanes expanded_lanes(device, batch, call, args);
+  const std::int64_t heads =
+      in_tiles || in_lanes ? heads_of_task(device, args.heads, expanded_sequences(batch, args.absorb_below)) : 1;
+  const std::vector<Task> tasks =
+      make_tasks(batch, args.heads, args.absorb_below, heads, LatentAttention::takes(call, args) ? &latent : nullptr);
   if (!latent.empty())
     LatentAttention(device, batch, call, args, std::move(latent)).run();
   device.run(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i, Worker &worker) {
     const Task &task = tasks[static_cast<std::size_t>(i)];
-    if (task.row < 0 && expands)
-      expanded.run(worker, task.sequence, task.head, task.heads);
+    if (task.row < 0 && in_tiles)
+      expanded_tiles.run(worker, task.sequence, task.head, task.heads);
+    else if (task.row < 0 && in_lanes)
+      expanded_lanes.run(worker, task.sequence, task.head, task.heads);
     else if (task.row < 0)
       attend_unabsorbed(op, worker, task.sequence, task.head);
     else

@@ -22,7 +22,8 @@ unsigned checked_threads(unsigned threads) {
 
 CpuDevice::CpuDevice(unsigned threads)
     : isa_(detect_isa()), kernels_(&best_kernels_for(isa_)), packed_kernels_(packed_kernels_for(isa_)),
-      pool_(checked_threads(threads)), name_(processor_name()), isa_text_(isa_text(isa_)) {
+      lane_kernels_(&lane_kernels_for(isa_)), pool_(checked_threads(threads)), name_(processor_name()),
+      isa_text_(isa_text(isa_)) {
   for (unsigned i = 0; i < pool_.size(); ++i)
     workers_.push_back(std::make_unique<Worker>());
 }

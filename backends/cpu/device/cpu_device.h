@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/backend.h"
+#include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/device/matmul.h"
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/packed/pack.h"
@@ -51,6 +52,7 @@ public:
 
   const Kernels &kernels() const noexcept { return *kernels_; }
   const PackedKernelSets &packed_kernels() const noexcept { return packed_kernels_; }
+  const LaneKernels &lane_kernels() const noexcept { return *lane_kernels_; }
   // Whether BF16 products run in bf16 hardware; else they are widened, with the same rounding of the activations.
   bool has_bf16() const noexcept { return isa_ >= Isa::kAvx512Bf16; }
   unsigned threads() const noexcept { return pool_.size(); }
@@ -75,6 +77,7 @@ private:
   Isa isa_;
   const Kernels *kernels_;
   PackedKernelSets packed_kernels_;
+  const LaneKernels *lane_kernels_;
   ThreadPool pool_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Scratch op_scratch_, second_scratch_;
