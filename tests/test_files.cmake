@@ -27,3 +27,5 @@ function(abyssal_add_test_files name program)
     message(FATAL_ERROR "${program} is built from no such files of tests: ${given_FIRST}")
   endif()
 endfunction()
+
+add_test(NAME steps COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/support/steps_test.sh)
