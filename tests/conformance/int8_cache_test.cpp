@@ -1,4 +1,5 @@
 // A cache in int8 against the reference values: what is cached, and what becomes of it.
+#include "conformance/choice.h"
 #include "support/agreement.h"
 #include "support/api.h"
 #include "support/expected.h"
@@ -44,7 +45,7 @@ TEST_CASE("an int8 cache stays within its tolerance") {
       CHECK(info.cache_dtype == ABY_DTYPE_I8);
       const Expected expected(checkpoint(name) + "/expected.safetensors");
       double worst_hidden = 0, worst_logits = 0;
-      for (const std::string prompt : {"p0", "p1", "p2", "p3"}) {
+      for (const std::string &prompt : prompts(backend)) {
         const auto want = expected.floats(prompt + ".logits_last");
         const Sequence s = sequence(model);
         aby_eval_options options = eval_options();

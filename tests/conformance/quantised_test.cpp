@@ -1,4 +1,5 @@
 // Weights rounded while they are loaded, against the reference values of the stored ones, through the C API.
+#include "conformance/choice.h"
 #include "support/api.h"
 #include "support/expected.h"
 
@@ -102,8 +103,8 @@ std::size_t kept_prefix(const Result &a, const Result &b, std::size_t tokens) {
   return kept;
 }
 
-void check_dense(const Model &model, const Expected &expected, aby_weights weights) {
-  for (const std::string prompt : {"p0", "p1", "p2", "p3"}) {
+void check_dense(const Model &model, const char *backend, const Expected &expected, aby_weights weights) {
+  for (const std::string &prompt : prompts(backend)) {
     CAPTURE(prompt);
     const Result got(model, expected, prompt);
     const double off = relative_error(got.logits, expected.floats(prompt + ".logits_last"));
@@ -140,7 +141,7 @@ TEST_CASE("rounded weights are within their tolerance of the stored ones") {
       for (const char *name : kDense) { // no routes: all of the model
         CAPTURE(name);
         const Expected expected(checkpoint(name) + "/expected.safetensors");
-        check_dense(open(checkpoint(name), options_for(backend, weights)), expected, weights);
+        check_dense(open(checkpoint(name), options_for(backend, weights)), backend, expected, weights);
       }
     }
   }
@@ -192,7 +193,7 @@ TEST_CASE("rounded weights are multiplied exactly: every layer, route and logit 
       const Model reference = open(checkpoint(name), options);
       options.backend = "cpu";
       const Model cpu = open(checkpoint(name), options);
-      for (const std::string prompt : {"p0", "p1", "p2", "p3"}) {
+      for (const std::string &prompt : prompts("reference")) {
         CAPTURE(prompt);
         const Result want(reference, expected, prompt), got(cpu, expected, prompt);
         CHECK(relative_error(got.logits, want.logits) < 1e-4);
