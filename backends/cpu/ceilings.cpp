@@ -3,6 +3,7 @@
 #include "backends/common/host_buffer.h"
 #include "backends/cpu/device/isa.h"
 #include "backends/cpu/device/matmul.h"
+#include "backends/cpu/register_loops.h"
 #include "base/thread_pool.h"
 
 #include <dnnl.hpp>
@@ -13,6 +14,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -143,6 +145,30 @@ double measure_matmul_rate(unsigned threads, aby_dtype dtype) {
       best = std::max(best, 2.0 * static_cast<double>(kRuns * kM * columns * pool.size() * kK) / time);
   }
   return best;
+}
+
+std::vector<LoopRate> measure_integer_loops(unsigned threads) {
+  const Isa isa = detect_isa();
+  if (isa < Isa::kAvx2 || isa >= Isa::kAvx512)
+    return {};
+  constexpr std::int64_t kOps = std::int64_t{1} << 34; // of a thread
+  ThreadPool pool(threads);
+  std::vector<std::int32_t> sums(pool.size() * 16, 0);
+  std::vector<LoopRate> rates;
+  for (const RegisterLoop &loop : isa == Isa::kAvxVnni ? avx_vnni_register_loops() : avx2_register_loops()) {
+    const std::int64_t rounds = kOps / loop.ops;
+    double best = 0;
+    for (int i = 0; i < kRepeats; ++i) {
+      const double time = seconds([&] {
+        pool.run(pool.size(), [&](std::int64_t task, unsigned) {
+          sums[static_cast<std::size_t>(task) * 16] = loop.run(rounds, 100, 7);
+        });
+      });
+      best = std::max(best, static_cast<double>(rounds * loop.ops * pool.size()) / time);
+    }
+    rates.push_back({loop.name, loop.weight_bits, best});
+  }
+  return rates;
 }
 
 } // namespace abyssal::cpu

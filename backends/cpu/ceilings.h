@@ -4,6 +4,7 @@
 #include <abyssal/abyssal.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace abyssal::cpu {
 
@@ -19,5 +20,16 @@ ReadRate measure_read_rate(unsigned threads);
 // Operations per second of oneDNN's matmul [512, 2048] x [2048, 8192], all threads, a column block each; the best of
 // three. F32, BF16 or I8 (u8 x s8); 0 where the processor has no fast form of it.
 double measure_matmul_rate(unsigned threads, aby_dtype dtype);
+
+// Operations per second of a loop in registers, all threads: see register_loops.h.
+struct LoopRate {
+  const char *name;
+  int weight_bits;
+  double ops_per_second;
+};
+
+// Of the integer loops that products with quantised weights are made of, by weight_bits; the best of three. None where
+// the ceiling of such products is oneDNN's matmul of I8.
+std::vector<LoopRate> measure_integer_loops(unsigned threads);
 
 } // namespace abyssal::cpu

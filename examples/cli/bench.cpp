@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <initializer_list>
 #include <map>
 #include <memory>
+#include <tuple>
 
 namespace cli {
 
@@ -48,6 +50,7 @@ struct Result {
 };
 
 struct Measured {
+  int weight_bits = 0; // that products with quantised weights multiply; 0: the model has none
   std::vector<Result> results;
   std::vector<BenchProfile> profiles;
 };
@@ -124,40 +127,88 @@ void measure(const BenchOptions &options, const abyssal::model &model, std::uint
     measure_decode(options, model, sequence, threads, out);
 }
 
+// Bits that most of the model's products with quantised weights multiply; 0 where none does. The library says what
+// layouts there are, not how much of the model each holds: where there are both, it goes by how the weights were
+// rounded or by the size of the file.
+int weight_bits_of(const abyssal::model &model, aby_weights rounded) {
+  const aby_model_info info = model.info();
+  const std::string layouts = info.weight_layouts;
+  const auto any_of = [&](std::initializer_list<const char *> kinds) {
+    return std::any_of(kinds.begin(), kinds.end(),
+                       [&](const char *kind) { return layouts.find(" as " + std::string(kind)) != std::string::npos; });
+  };
+  const bool four = any_of({"q4", "table4"}), eight = any_of({"q5", "q8"});
+  if (info.arithmetic == ABY_DTYPE_F32 || (!four && !eight))
+    return 0;
+  constexpr double kFewBits = 5.25; // a weight: between files of 4 bits with some weights in 6, and those of 5
+  const double stored = 8 * static_cast<double>(info.file_bytes) / static_cast<double>(info.parameters);
+  const bool mostly_four = rounded != ABY_WEIGHTS_STORED ? rounded == ABY_WEIGHTS_INT4 : stored < kFewBits;
+  return four && (!eight || mostly_four) ? 4 : 8;
+}
+
 struct Ceilings {
   abyssal::cpu::ReadRate read;
   double f32 = 0, bf16 = 0, s8 = 0;
+  std::vector<abyssal::cpu::LoopRate> loops; // by weight_bits
+
+  // The loop that weights of so many bits are multiplied in: that of the fewest bits that hold them. Null for none.
+  const abyssal::cpu::LoopRate *loop_of(int weight_bits) const {
+    const auto found =
+        std::find_if(loops.begin(), loops.end(), [&](const auto &loop) { return loop.weight_bits >= weight_bits; });
+    return weight_bits > 0 && found != loops.end() ? &*found : nullptr;
+  }
 };
 using CeilingsByThreads = std::map<unsigned, Ceilings>;
 
 Ceilings measure_ceilings(unsigned threads) {
   using namespace abyssal::cpu;
   return {measure_read_rate(threads), measure_matmul_rate(threads, ABY_DTYPE_F32),
-          measure_matmul_rate(threads, ABY_DTYPE_BF16), measure_matmul_rate(threads, ABY_DTYPE_I8)};
+          measure_matmul_rate(threads, ABY_DTYPE_BF16), measure_matmul_rate(threads, ABY_DTYPE_I8),
+          measure_integer_loops(threads)};
 }
 
-// What a result reaches of each ceiling; 0 where there is no such ceiling or the result has no such work.
-struct Shares {
-  double s8, bf16, f32, read;
+// The ceilings, and which of them are the model's.
+struct Bounds {
+  CeilingsByThreads by_threads;
+  int weight_bits = 0;
 };
 
-Shares shares_of(const Result &r, const CeilingsByThreads &ceilings) {
-  const auto found = ceilings.find(r.threads);
-  if (found == ceilings.end())
+// What a result reaches of each ceiling; 0 where there is no such ceiling or the result has no such work. loop: of the
+// one named, null without one.
+struct Shares {
+  double s8 = 0, bf16 = 0, f32 = 0, read = 0, loop = 0;
+  const char *loop_name = nullptr;
+};
+
+Shares shares_of(const Result &r, const Bounds &bounds) {
+  const auto found = bounds.by_threads.find(r.threads);
+  if (found == bounds.by_threads.end())
     return {};
   const auto share = [&](double work, double most) { return most > 0 ? r.median * work / most : 0; };
   const Ceilings &c = found->second;
-  return {share(r.work.flops, c.s8), share(r.work.flops, c.bf16), share(r.work.flops, c.f32),
-          share(r.work.bytes, c.read.bytes_per_second)};
+  const abyssal::cpu::LoopRate *loop = r.work.flops > 0 ? c.loop_of(bounds.weight_bits) : nullptr;
+  return {share(r.work.flops, c.s8),
+          share(r.work.flops, c.bf16),
+          share(r.work.flops, c.f32),
+          share(r.work.bytes, c.read.bytes_per_second),
+          loop != nullptr ? share(r.work.flops, loop->ops_per_second) : 0,
+          loop != nullptr ? loop->name : nullptr};
 }
 
 Json ceilings_json(unsigned threads, const Ceilings &c) {
-  return {{"threads", threads},          {"read_bytes_per_second", c.read.bytes_per_second},
-          {"read_bytes", c.read.bytes},  {"matmul_f32_flops", c.f32},
-          {"matmul_bf16_flops", c.bf16}, {"matmul_s8_ops", c.s8}};
+  Json loops = Json::array();
+  for (const abyssal::cpu::LoopRate &loop : c.loops)
+    loops.push_back({{"name", loop.name}, {"weight_bits", loop.weight_bits}, {"ops", loop.ops_per_second}});
+  return {{"threads", threads},
+          {"read_bytes_per_second", c.read.bytes_per_second},
+          {"read_bytes", c.read.bytes},
+          {"matmul_f32_flops", c.f32},
+          {"matmul_bf16_flops", c.bf16},
+          {"matmul_s8_ops", c.s8},
+          {"loops", loops}};
 }
 
-Json result_json(const Result &r, const CeilingsByThreads &ceilings) {
+Json result_json(const Result &r, const Bounds &bounds) {
   Json result = {{"kind", r.kind},
                  {"tokens", r.tokens},
                  {"depth", r.depth},
@@ -165,7 +216,7 @@ Json result_json(const Result &r, const CeilingsByThreads &ceilings) {
                  {"tokens_per_second", r.median},
                  {"min", r.least},
                  {"max", r.most}};
-  const Shares shares = shares_of(r, ceilings);
+  const Shares shares = shares_of(r, bounds);
   if (r.work.flops > 0)
     result["flops_per_token"] = r.work.flops;
   if (r.work.bytes > 0)
@@ -174,6 +225,10 @@ Json result_json(const Result &r, const CeilingsByThreads &ceilings) {
                                     std::pair{"share_of_f32", shares.f32}, std::pair{"share_of_read", shares.read}}) {
     if (share > 0)
       result[name] = share;
+  }
+  if (shares.loop_name != nullptr) {
+    result["loop"] = shares.loop_name;
+    result["share_of_loop"] = shares.loop;
   }
   return result;
 }
@@ -185,29 +240,42 @@ std::string percent(double share) {
   return text;
 }
 
-void print_table(const std::vector<Result> &results, const CeilingsByThreads &ceilings) {
+void print_ceilings(unsigned threads, const Ceilings &c) {
   char line[200];
-  print("kind    tokens   depth  threads   tokens/s  (least to most)        work/token     of s8   of bf16    of f32   "
+  std::snprintf(line, sizeof line, "ceilings at %u threads: read %.1f GB/s (%s), oneDNN matmul ", threads,
+                c.read.bytes_per_second / 1e9, bytes_text(c.read.bytes).c_str());
+  std::string text = line;
+  for (const auto &[name, rate, unit] :
+       {std::tuple{"s8", c.s8, "GOP/s"}, std::tuple{"bf16", c.bf16, "GFLOP/s"}, std::tuple{"f32", c.f32, "GFLOP/s"}}) {
+    std::snprintf(line, sizeof line, "%s %.0f %s", name, rate / 1e9, unit);
+    if (rate > 0)
+      text += (text.ends_with("matmul ") ? "" : ", ") + std::string(line);
+  }
+  for (const abyssal::cpu::LoopRate &loop : c.loops) {
+    std::snprintf(line, sizeof line, "%s for %d bits %.0f GOP/s", loop.name, loop.weight_bits,
+                  loop.ops_per_second / 1e9);
+    text += (&loop == c.loops.data() ? ", loops in registers: " : "; ") + std::string(line);
+  }
+  print(text + "\n");
+}
+
+void print_table(const std::vector<Result> &results, const Bounds &bounds) {
+  char line[200];
+  print("kind    tokens   depth  threads   tokens/s  (least to most)        work/token    of int   of bf16    of f32   "
         "of read\n");
   for (const Result &r : results) {
     char range[48], work[32];
     std::snprintf(range, sizeof range, "(%.2f to %.2f)", r.least, r.most);
     std::snprintf(work, sizeof work, "%.2f %s", (r.work.flops + r.work.bytes) / 1e9, r.work.flops > 0 ? "GFLOP" : "GB");
-    const Shares shares = shares_of(r, ceilings);
+    const Shares shares = shares_of(r, bounds);
     std::snprintf(line, sizeof line, "%-6s %7llu %7llu %8u %10.2f  %-22s %10s %9s %9s %9s %9s\n", r.kind,
                   static_cast<unsigned long long>(r.tokens), static_cast<unsigned long long>(r.depth), r.threads,
-                  r.median, range, work, percent(shares.s8).c_str(), percent(shares.bf16).c_str(),
-                  percent(shares.f32).c_str(), percent(shares.read).c_str());
+                  r.median, range, work, percent(shares.s8 > 0 ? shares.s8 : shares.loop).c_str(),
+                  percent(shares.bf16).c_str(), percent(shares.f32).c_str(), percent(shares.read).c_str());
     print(line);
   }
-  for (const auto &[threads, c] : ceilings) {
-    std::snprintf(line, sizeof line,
-                  "ceilings at %u threads: read %.1f GB/s (%s), oneDNN matmul s8 %.0f GOP/s, bf16 %.0f GFLOP/s, f32 "
-                  "%.0f GFLOP/s\n",
-                  threads, c.read.bytes_per_second / 1e9, bytes_text(c.read.bytes).c_str(), c.s8 / 1e9, c.bf16 / 1e9,
-                  c.f32 / 1e9);
-    print(line);
-  }
+  for (const auto &[threads, c] : bounds.by_threads)
+    print_ceilings(threads, c);
 }
 
 Measured measure_all(BenchOptions options, const std::vector<unsigned> &threads) {
@@ -223,6 +291,7 @@ Measured measure_all(BenchOptions options, const std::vector<unsigned> &threads)
       throw std::runtime_error("depth " + std::to_string(deepest) +
                                " and the tokens measured exceed the model's context of " +
                                std::to_string(model.info().context_length));
+    measured.weight_bits = weight_bits_of(model, options.model.weights());
     for (const std::uint64_t depth : options.depths)
       measure(options, model, depth, measured);
   }
@@ -234,25 +303,25 @@ int bench(const BenchOptions &options) {
   if (threads.empty())
     threads.push_back(options.model.threads);
   const Measured measured = measure_all(options, threads);
-  CeilingsByThreads ceilings; // the models are closed: the memory is free
+  Bounds bounds{{}, measured.weight_bits}; // the models are closed: the memory is free
   for (const Result &r : measured.results) {
-    if (!options.no_ceilings && !ceilings.contains(r.threads))
-      ceilings[r.threads] = measure_ceilings(r.threads);
+    if (!options.no_ceilings && !bounds.by_threads.contains(r.threads))
+      bounds.by_threads[r.threads] = measure_ceilings(r.threads);
   }
   if (!options.json) {
-    print_table(measured.results, ceilings);
+    print_table(measured.results, bounds);
     for (const BenchProfile &profile : measured.profiles)
       print_profile(profile);
     return kOk;
   }
   Json results = Json::array(), profiles = Json::array();
   for (const Result &r : measured.results)
-    results.push_back(result_json(r, ceilings));
+    results.push_back(result_json(r, bounds));
   for (const BenchProfile &profile : measured.profiles)
     profiles.push_back(profile_json(profile));
-  const auto last = ceilings.rbegin();
+  const auto last = bounds.by_threads.rbegin();
   Json all = {{"results", results},
-              {"ceilings", ceilings.empty() ? Json::object() : ceilings_json(last->first, last->second)}};
+              {"ceilings", bounds.by_threads.empty() ? Json::object() : ceilings_json(last->first, last->second)}};
   if (options.profile)
     all["profiles"] = profiles;
   print_json(all);

@@ -39,9 +39,10 @@ void ModelOptions::add(CLI::App &command, bool with_mtp, Model model) {
   command.add_option("--threads", threads, "worker threads (default: one per core)")
       ->check(CLI::Range(1u, kMostThreads));
   command
-      .add_option("--activations", activations_,
-                  "arithmetic: auto (f32; for quantised weights int8, or int16 with --weights int8), f32 everywhere, "
-                  "bf16 in its place, or int8 or int16 for quantised weights")
+      .add_option(
+          "--activations", activations_,
+          "arithmetic: auto (bf16 for weights in bf16, f16 or fp8, else f32; for quantised weights int8, or int16 "
+          "with --weights int8), f32 everywhere, bf16 in its place, or int8 or int16 for quantised weights")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "int8", "int16"}));
   command
       .add_option("--weights", weights_,
@@ -88,6 +89,11 @@ const char *dtype_name(aby_dtype dtype) {
 }
 
 aby_weights ModelOptions::weights() const { return weights_of(weights_); }
+
+void ModelOptions::prefer_f32() {
+  if (activations_ == "auto" && weights() == ABY_WEIGHTS_STORED)
+    activations_ = "f32";
+}
 
 aby_model_options ModelOptions::options() const {
   aby_model_options options = abyssal::default_model_options();

@@ -30,6 +30,8 @@ public:
   std::uint64_t cache_tokens = 0;
   bool mtp = false;
   aby_weights weights() const;
+  // Takes float32 for weights as they are stored, unless --activations says something.
+  void prefer_f32();
 
   // The options as the library takes them; strings stay owned by this object.
   aby_model_options options() const;

@@ -337,6 +337,7 @@ int verify(VerifyOptions options) {
   std::unique_ptr<Expected> expected;
   try {
     expected = std::make_unique<Expected>(options.expected);
+    options.model.prefer_f32(); // reference values resolve more than bf16 does
     options.model.mtp = expected->has("mtp.logits_last") || expected->has("mtp.draft_ids");
     return Verification(options, *expected, options.model.open(), options.model.mtp).run();
   } catch (const abyssal::error &error) { // 1 is for a miss
@@ -350,7 +351,8 @@ int verify(VerifyOptions options) {
 
 Command add_verify(CLI::App &app) {
   CLI::App *command = app.add_subcommand(
-      "verify", "Checks a checkpoint against reference values. Exit status: 0 all ok, 1 a miss, 2 an error");
+      "verify", "Checks a checkpoint against reference values, in float32 unless --activations or --weights "
+                "says otherwise. Exit status: 0 all ok, 1 a miss, 2 an error");
   const auto options = std::make_shared<VerifyOptions>();
   options->model.add(*command);
   command->add_option("EXPECTED", options->expected, "reference values: a .safetensors file")->required();

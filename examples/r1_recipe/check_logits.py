@@ -48,7 +48,7 @@ ROWS = 16
 
 def check(folder: pathlib.Path) -> "tuple[dict[str, torch.Tensor], float]":
     """(what is stored of it, the largest relative error of a text's logits)."""
-    model = abyssal.Model.open(folder, threads=1)
+    model = abyssal.Model.open(folder, threads=1, activations="f32")
     theirs = reference(folder)
     kept, worst = {}, 0.0
     sets = dialogue.held_out_sets(random.Random(settings.SEED + 1), 2)

@@ -19,12 +19,12 @@ from problems import answers, dialogue
 from rollouts import Rollouts
 
 FORMATS = {
-    "as stored, float32 arithmetic": {},
+    "as stored, float32 arithmetic": dict(activations="f32"),
     "bf16 activations and cache": dict(activations="bf16"),
     "int8 weights": dict(weights="int8"),
     "int4 weights": dict(weights="int4"),
-    "bf16 cache": dict(cache_dtype="bf16"),
-    "int8 cache": dict(cache_dtype="int8"),
+    "float32 arithmetic, bf16 cache": dict(activations="f32", cache_dtype="bf16"),
+    "float32 arithmetic, int8 cache": dict(activations="f32", cache_dtype="int8"),
     "int8 weights, int8 cache": dict(weights="int8", cache_dtype="int8"),
     "int4 weights, int8 cache": dict(weights="int4", cache_dtype="int8"),
 }

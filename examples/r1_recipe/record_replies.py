@@ -35,7 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     replies = {}
     for folder in args.checkpoints:
-        model = abyssal.Model.open(folder, threads=1)
+        model = abyssal.Model.open(folder, threads=1, activations="f32")
         replies[folder.name] = {}
         for question, result in QUESTIONS.items():
             reply = model.chat([{"role": "user", "content": question}], max_tokens=200, temperature=0.0)

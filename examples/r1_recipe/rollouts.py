@@ -39,7 +39,8 @@ class Rollouts:
     def __init__(self, config: Dict[str, Any], tensors: Dict[str, Any], threads: int, width: int = 192) -> None:
         self.width = width
         self.models = [
-            abyssal.Model.from_tensors(config, tensors, threads=1, cache_tokens=65536) for _ in range(threads)
+            abyssal.Model.from_tensors(config, tensors, threads=1, cache_tokens=65536, activations="f32")
+            for _ in range(threads)
         ]
 
     @classmethod

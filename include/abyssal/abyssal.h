@@ -253,11 +253,13 @@ typedef struct aby_model_options {
   uint32_t threads;      /**< When device is NULL: worker threads; 0: one per core. */
   aby_device *device;    /**< Where to run; NULL: one is opened from backend and threads. */
   const char *backend;   /**< When device is NULL: as in aby_device_options. */
-  aby_dtype activations; /**< AUTO (default): float32, but for products with quantised weights rounded to int8 in blocks
-                              of 128, or, where `weights` is INT8, to int16. F32: float32 everywhere, slow for quantised
-                              weights. BF16: as AUTO with bfloat16 in the place of float32, faster on processors that
-                              multiply it. I8, I16: as AUTO with this rounding for quantised weights; I16 costs twice
-                              the products and loses nothing that matters. */
+  aby_dtype activations; /**< AUTO (default): bfloat16 where most weights are stored in bf16, f16 or f8_e4m3 and none
+                              is quantised, else float32; and in products with quantised weights rounded to int8, with
+                              a scale for each 32, but to int16 where a group's largest value is over twice the row's
+                              usual one, or everywhere where `weights` is INT8. F32: float32 everywhere, slow for
+                              quantised weights. BF16: as AUTO with bfloat16 whatever is stored. I8: as AUTO, whatever
+                              `weights` is. I16: as AUTO with int16 for quantised weights everywhere; up to twice the
+                              products. aby_model_info says what was taken. */
   aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, I8, or AUTO: BF16 for quantised weights unless
                               activations is F32, else that of activations. I8: a float scale for each 64 values, and
                               k_rope of MLA in BF16: 58 % of the bytes of BF16 for kv_lora_rank 512. */

@@ -1,5 +1,6 @@
 #include "engine/loaded_model.h"
 
+#include "base/dtype.h"
 #include "base/status.h"
 #include "engine/checkpoint.h"
 #include "model/quantisable.h"
@@ -22,11 +23,6 @@ DevicePtr device_of(const ModelOptions &options) {
   return options.device ? options.device : Device::open(options.device_options);
 }
 
-// Type of rows of activations.
-aby_dtype row_dtype_of(const ModelOptions &options) noexcept {
-  return options.activations == ABY_DTYPE_BF16 ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
-}
-
 // Weights that are rounded to 8 bits are near enough to the stored ones that activations of 8 bits would be most of the
 // error.
 Arithmetic arithmetic_of(const ModelOptions &options) noexcept {
@@ -34,23 +30,43 @@ Arithmetic arithmetic_of(const ModelOptions &options) noexcept {
   case ABY_DTYPE_F32:
   case ABY_DTYPE_I8:
   case ABY_DTYPE_I16:
-    return {ABY_DTYPE_F32, options.activations};
+    return {options.rows, options.activations};
   default:
-    return {row_dtype_of(options), options.weights == ABY_WEIGHTS_INT8 ? ABY_DTYPE_I16 : ABY_DTYPE_I8};
+    return {options.rows, options.weights == ABY_WEIGHTS_INT8 ? ABY_DTYPE_I16 : ABY_DTYPE_I8};
   }
 }
 
-// The options with the cache's type settled: left open, quantised weights, whose products round activations anyway,
-// have cached rows in bfloat16, others in the type of the activations.
+// What a checkpoint stores, as far as arithmetic that is left open depends on it.
+struct StoredTypes {
+  bool quantised = false;
+  std::uint64_t narrow = 0, wide = 0; // elements in bf16, f16 or fp8, and in f32
+};
+
+StoredTypes stored_types(const TensorSource &source) {
+  StoredTypes types;
+  for (const std::string &name : source.names()) {
+    const TensorSource::Stored stored = source.stored(name);
+    types.quantised = types.quantised || stored.quantised();
+    const aby_dtype dtype = stored.dtypes.empty() ? ABY_DTYPE_AUTO : stored.dtypes.front();
+    if (dtype == ABY_DTYPE_F32)
+      types.wide += stored.bytes / dtype_size(dtype);
+    else if (dtype == ABY_DTYPE_BF16 || dtype == ABY_DTYPE_F16 || dtype == ABY_DTYPE_F8_E4M3)
+      types.narrow += stored.bytes / dtype_size(dtype);
+  }
+  return types;
+}
+
+// The options with the types of rows and cache settled. Left open, both are bfloat16 where most weights are stored in
+// bf16 or fp8: such a model was trained and published to run with such activations. f16 counts too, since what is
+// stored so of these architectures was bf16 before. Quantised weights, whose products round activations anyway, have
+// float32 rows and bfloat16 cached ones, float32 weights float32 for both.
 ModelOptions settled(ModelOptions options, const TensorSource &source) {
-  if (options.cache_dtype != ABY_DTYPE_AUTO)
-    return options;
-  const auto names = source.names();
-  const bool rounds =
-      options.activations != ABY_DTYPE_F32 &&
-      (options.weights != ABY_WEIGHTS_STORED ||
-       std::any_of(names.begin(), names.end(), [&](const auto &name) { return source.stored(name).quantised(); }));
-  options.cache_dtype = rounds ? ABY_DTYPE_BF16 : row_dtype_of(options);
+  const StoredTypes types = stored_types(source);
+  const bool quantised = options.weights != ABY_WEIGHTS_STORED || types.quantised;
+  const bool open = options.activations != ABY_DTYPE_F32 && options.activations != ABY_DTYPE_BF16;
+  options.rows = !open ? options.activations : !quantised && types.narrow > types.wide ? ABY_DTYPE_BF16 : ABY_DTYPE_F32;
+  if (options.cache_dtype == ABY_DTYPE_AUTO)
+    options.cache_dtype = quantised && options.activations != ABY_DTYPE_F32 ? ABY_DTYPE_BF16 : options.rows;
   return options;
 }
 
@@ -113,7 +129,7 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
 }
 
 Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, const ModelOptions &options) {
-  return {device, config, row_dtype_of(options), options.absorb_below, options.mtp};
+  return {device, config, options.rows, options.absorb_below, options.mtp};
 }
 
 } // namespace

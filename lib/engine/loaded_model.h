@@ -20,6 +20,7 @@ struct ModelOptions {
   DevicePtr device; // null: opened from device_options
   DeviceOptions device_options;
   aby_dtype activations = ABY_DTYPE_AUTO; // F32, BF16, I8 and I16 too; see abyssal.h
+  aby_dtype rows = ABY_DTYPE_AUTO;        // of activations, F32 or BF16: settled when a checkpoint is opened
   aby_weights weights = ABY_WEIGHTS_STORED;
   aby_dtype cache_dtype = ABY_DTYPE_AUTO;
   std::uint64_t cache_tokens = 0;

@@ -186,7 +186,7 @@ TEST_CASE("the plan is what opening does") {
   ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
   CHECK(plan.layers == 4);
   CHECK(plan.cache_tokens == 128);
-  CHECK(plan.cache_bytes_per_token == 4 * (64 + 16) * 4);
+  CHECK(plan.cache_bytes_per_token == 4 * (64 + 16) * 2); // bf16, as the weights
   CHECK(plan.cache_bytes == plan.cache_tokens * plan.cache_bytes_per_token);
   CHECK(plan.total_bytes == plan.weight_bytes + plan.cache_bytes + plan.scratch_bytes);
   CHECK(plan.weight_bytes >= plan.file_bytes); // bf16 stays bf16; small vectors are widened
@@ -198,6 +198,11 @@ TEST_CASE("the plan is what opening does") {
   CHECK(info.weight_bytes == plan.weight_bytes);
   CHECK(info.parameters == plan.parameters);
   CHECK(std::string(info.architecture) == "deepseek_v3");
+  const std::uint64_t scratch = plan.scratch_bytes;
+  options.activations = ABY_DTYPE_F32;
+  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  CHECK(plan.cache_bytes_per_token == 4 * (64 + 16) * 4);
+  CHECK(plan.scratch_bytes > scratch);
 }
 
 TEST_CASE("the plan counts an int8 cache with its scales") {

@@ -120,8 +120,8 @@ TEST_CASE("the work of a part follows from the model's shapes") {
   parts = parts_of(model);
   CHECK(parts["experts"].calls == 3);
   CHECK(parts["experts"].bytes == 3u * (4 + 1) * 3 * 48 * 128 * 2); // bf16; only experts that a token can reach
-  // 13 cached rows of 80 floats and kv_b in bf16, a layer.
-  CHECK(parts["attention"].bytes == 4u * (13 * 80 * 4 + 4 * (32 + 32) * 64 * 2));
+  // 13 cached rows of 80 numbers and kv_b, both in bf16, a layer.
+  CHECK(parts["attention"].bytes == 4u * (13 * 80 * 2 + 4 * (32 + 32) * 64 * 2));
 }
 
 TEST_CASE("grouped-query attention, the MTP layer, sampling and replaced weights are in it too") {

@@ -29,6 +29,17 @@ def test_verify_every_checkpoint(name, backend):
     assert not any("skipped" in line for line in lines)
 
 
+def test_verify_takes_the_arithmetic_that_is_asked_for():
+    folder = CHECKPOINTS / "tiny-r1-distill-qwen"
+    arguments = ("verify", folder, folder / "expected.safetensors", "--json")
+    exact, rounded = out_json(*arguments), out_json(*arguments, "--activations", "bf16")
+
+    def hidden(result):
+        return next(entry["error"] for entry in result["tensors"] if entry["name"] == "p2.hidden.1")
+
+    assert hidden(exact) < 2e-5 < 1e-3 < hidden(rounded) < 1e-2
+
+
 def test_verify_sees_a_wrong_value(tmp_path):
     source = CHECKPOINTS / "tiny-v2-lite/expected.safetensors"
     damaged = bytearray(source.read_bytes())
@@ -53,10 +64,13 @@ def test_info_and_plan():
     assert "deepseek_v3" in run("info", TINY).stdout.decode()
     assert "total" in run("plan", TINY).stdout.decode()
     small = out_json("info", TINY, "--cache", "int8", "--attention", "absorbed", "--json")
-    assert small["cache_dtype"] == "int8" and info["cache_dtype"] == "f32"
+    assert small["cache_dtype"] == "int8" and (info["activations"], info["cache_dtype"]) == ("bf16", "bf16")
+    exact = out_json("info", TINY, "--activations", "f32", "--json")
+    assert (exact["activations"], exact["cache_dtype"]) == ("f32", "f32")
+    assert exact["cache_bytes_per_token"] == 2 * info["cache_bytes_per_token"]
     small_plan = out_json("plan", TINY, "--cache", "int8", "--json")
     assert small["cache_bytes_per_token"] == small_plan["cache_bytes_per_token"]
-    assert small["cache_bytes_per_token"] < info["cache_bytes_per_token"] / 2
+    assert small["cache_bytes_per_token"] < exact["cache_bytes_per_token"] / 2
     assert run("devices").stdout.decode().splitlines()[-1].startswith("reference")
     assert run("--version").stdout.decode() == "abyssal 0.1.0\n"
 
@@ -263,6 +277,21 @@ def test_bench_names_the_work_and_what_it_reaches_of_the_ceilings():
     assert decode["share_of_read"] == share(decode, "bytes_per_token", "read_bytes_per_second")
     assert "share_of_read" not in prompt and "share_of_s8" not in decode
     assert ("share_of_s8" in prompt) == (ceilings["matmul_s8_ops"] > 0)
+    assert bool(ceilings["loops"]) == (ceilings["matmul_s8_ops"] == 0)
+    assert all(loop["ops"] > 0 for loop in ceilings["loops"]) and "loop" not in prompt and "loop" not in decode
+
+
+@pytest.mark.parametrize("options, bits", [(["--weights", "int4"], 4), (["--weights", "int8"], 8), ([], 0),
+                                           (["--weights", "int4", "--activations", "f32"], 0)])
+def test_bench_names_the_loop_that_a_prompt_of_quantised_weights_is_measured_by(options, bits):
+    result = out_json("bench", TINY, "-p", 16, "-n", 1, "-t", 1, "-r", 1, "--json", *options)
+    prompt, decode = result["results"]
+    loops = [loop for loop in result["ceilings"]["loops"] if loop["weight_bits"] >= bits > 0]
+    assert ("loop" in prompt) == bool(loops) and "loop" not in decode
+    if loops:
+        assert prompt["loop"] == loops[0]["name"]
+        assert prompt["share_of_loop"] == \
+            pytest.approx(prompt["tokens_per_second"] * prompt["flops_per_token"] / loops[0]["ops"])
 
 
 def test_bench_profile():

@@ -52,7 +52,7 @@ TEST_CASE("one pass, chunks of 1, 7 and 64, and separate calls agree") {
     for (const std::string &name : models(backend)) {
       CAPTURE(backend);
       CAPTURE(name);
-      const Model model = open(checkpoint(name), backend);
+      const Model model = open_f32(checkpoint(name), backend);
       const auto tokens = prompt(name, "p3");
       const Sequence whole = sequence(model);
       eval(whole, tokens, with_hidden());
@@ -80,7 +80,7 @@ TEST_CASE("sequences of a ragged batch equal each alone") {
         CAPTURE(backend);
         CAPTURE(name);
         CAPTURE(chunk);
-        const Model model = open(checkpoint(name), backend);
+        const Model model = open_f32(checkpoint(name), backend);
         const std::vector<std::vector<std::int32_t>> prompts = {prompt(name, "p2"), prompt(name, "p0"),
                                                                 prompt(name, "p3")};
         std::vector<Sequence> together;
@@ -120,6 +120,7 @@ TEST_CASE("both forms of MLA attention agree") {
       aby_model_options options = model_options();
       options.backend = backend.c_str();
       options.attention = form;
+      options.activations = ABY_DTYPE_F32;
       options.cache_tokens = 512;
       const Model model = open(checkpoint("tiny-v3"), options);
       const Sequence s = sequence(model);
@@ -138,7 +139,7 @@ TEST_CASE("truncate and fork go back to an earlier state, and forks do not distu
     for (const std::string &name : models(backend)) {
       CAPTURE(backend);
       CAPTURE(name);
-      const Model model = open(checkpoint(name), backend);
+      const Model model = open_f32(checkpoint(name), backend);
       const auto tokens = prompt(name, "p3");
       const std::vector<std::int32_t> head(tokens.begin(), tokens.begin() + 100),
           tail(tokens.begin() + 100, tokens.end());
@@ -167,7 +168,7 @@ TEST_CASE("truncate and fork go back to an earlier state, and forks do not distu
 TEST_CASE("the MTP layer gives the same in chunks, after truncating and after a fork") {
   for (const std::string &backend : backends()) {
     CAPTURE(backend);
-    const Model model = open(checkpoint("tiny-v3"), backend, true);
+    const Model model = open_f32(checkpoint("tiny-v3"), backend, true);
     const auto tokens = prompt("tiny-v3", "p2");
     aby_eval_options options = eval_options();
     options.mtp = 1;

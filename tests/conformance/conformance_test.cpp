@@ -99,7 +99,7 @@ void check_greedy(const Model &model, const Expected &expected, const std::strin
 void check_all(const Checkpoint &which, const std::string &backend) {
   CAPTURE(which.name);
   CAPTURE(backend);
-  const Model model = open(checkpoint(which.name), backend, which.mtp);
+  const Model model = open_f32(checkpoint(which.name), backend, which.mtp);
   const Expected expected(checkpoint(which.name) + "/expected.safetensors");
   auto info = make<aby_model_info>(aby_model_info_init);
   ABY_REQUIRE(aby_model_info_get(&info, model.get()));
@@ -127,25 +127,36 @@ void check_all(const Checkpoint &which, const std::string &backend) {
   }
 }
 
+// The others are in bf16 or fp8, but for norms and scales of some.
+bool stored_in_f32(const Checkpoint &which) { return std::string(which.name) == "tiny-v2-lite"; }
+
+void check_types(const Model &model, aby_dtype activations, aby_dtype cache) {
+  auto info = make<aby_model_info>(aby_model_info_init);
+  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  CHECK(info.activations == activations);
+  CHECK(info.cache_dtype == cache);
+}
+
 } // namespace
 
-TEST_CASE("every reference value on every backend") {
+TEST_CASE("every reference value on every backend, in float32") {
   for (const std::string &backend : backends()) {
     for (const Checkpoint &which : kCheckpoints)
       check_all(which, backend);
   }
 }
 
-TEST_CASE("bf16 activations stay within their tolerance") {
-  for (const std::string backend : {"reference", "cpu"}) {
+TEST_CASE("bf16 activations, which are the default of bf16 and fp8 weights, stay within their tolerance") {
+  for (const std::string &backend : backends()) {
     for (const Checkpoint &which : kCheckpoints) {
       CAPTURE(which.name);
       CAPTURE(backend);
       aby_model_options options = model_options();
       options.backend = backend.c_str();
-      options.activations = ABY_DTYPE_BF16;
+      options.activations = stored_in_f32(which) ? ABY_DTYPE_BF16 : ABY_DTYPE_AUTO;
       options.cache_tokens = 1024;
       const Model model = open(checkpoint(which.name), options);
+      check_types(model, ABY_DTYPE_BF16, ABY_DTYPE_BF16);
       const Expected expected(checkpoint(which.name) + "/expected.safetensors");
       const Sequence s = sequence(model);
       aby_eval_options eval_with = eval_options();
@@ -156,5 +167,39 @@ TEST_CASE("bf16 activations stay within their tolerance") {
         check_near(floats(output(s, ABY_OUTPUT_HIDDEN, layer)), expected.floats("p2.hidden." + std::to_string(layer)),
                    1e-2, "hidden." + std::to_string(layer));
     }
+  }
+}
+
+TEST_CASE("what is left open of arithmetic follows from the stored types and from what is asked") {
+  struct Case {
+    const char *checkpoint;
+    aby_dtype activations, cache;
+    aby_weights weights;
+    aby_dtype want_activations, want_cache;
+  };
+  constexpr aby_dtype kAuto = ABY_DTYPE_AUTO, kF32 = ABY_DTYPE_F32, kBf16 = ABY_DTYPE_BF16, kI8 = ABY_DTYPE_I8;
+  constexpr aby_weights kStored = ABY_WEIGHTS_STORED;
+  const Case cases[] = {{"tiny-v3", kAuto, kAuto, kStored, kBf16, kBf16},
+                        {"tiny-v3-fp8", kAuto, kAuto, kStored, kBf16, kBf16},
+                        {"tiny-r1-distill-qwen", kI8, kAuto, kStored, kBf16, kBf16},
+                        {"tiny-v3", kF32, kAuto, kStored, kF32, kF32},
+                        {"tiny-v3", kAuto, kF32, kStored, kBf16, kF32},
+                        {"tiny-v3", kAuto, kI8, kStored, kBf16, kI8},
+                        {"tiny-v2-lite", kAuto, kAuto, kStored, kF32, kF32},
+                        {"tiny-v2-lite", kBf16, kAuto, kStored, kBf16, kBf16},
+                        {"tiny-v3", kAuto, kAuto, ABY_WEIGHTS_INT4, kF32, kBf16},
+                        {"tiny-v3", kF32, kAuto, ABY_WEIGHTS_INT8, kF32, kF32},
+                        {"tiny-v3", kBf16, kAuto, ABY_WEIGHTS_INT8, kBf16, kBf16},
+                        {"../conformance-gguf/tiny-llama-Q4_K_M.gguf", kAuto, kAuto, kStored, kF32, kBf16}};
+  for (const Case &c : cases) {
+    CAPTURE(c.checkpoint);
+    CAPTURE(c.activations);
+    CAPTURE(c.weights);
+    aby_model_options options = model_options();
+    options.activations = c.activations;
+    options.cache_dtype = c.cache;
+    options.weights = c.weights;
+    options.cache_tokens = 64;
+    check_types(open(checkpoint(c.checkpoint), options), c.want_activations, c.want_cache);
   }
 }

@@ -44,7 +44,7 @@ def name(request):
 def p2(name, backend):
     """The sequence of prompt p2 with everything kept."""
     mtp = name in WITH_MTP
-    sequence = open_model(name, backend, mtp=mtp).sequence()
+    sequence = open_model(name, backend, mtp=mtp, activations="f32").sequence()
     tokens = prompt(name, "p2")
     sequence.eval(tokens, logits=len(tokens), hidden_layers=True, routes=True, mtp=mtp)
     yield sequence
@@ -52,7 +52,7 @@ def p2(name, backend):
 
 
 def test_logits(name, backend):
-    model = open_model(name, backend, mtp=name in WITH_MTP)
+    model = open_model(name, backend, mtp=name in WITH_MTP, activations="f32")
     for which in ("p0", "p1", "p2", "p3"):
         want = expected(name)[f"{which}.logits_last"]
         with model.sequence() as sequence:
@@ -107,7 +107,7 @@ def test_mtp(name, p2):
 
 
 def test_greedy_ids(name, backend):
-    model = open_model(name, backend, mtp=name in WITH_MTP)
+    model = open_model(name, backend, mtp=name in WITH_MTP, activations="f32")
     for which in ("p0", "p1", "p2", "p3"):
         want = expected(name)[f"{which}.greedy_ids"]
         gaps = expected(name)[f"{which}.greedy_gap"]
@@ -121,9 +121,11 @@ def test_greedy_ids(name, backend):
 
 @pytest.mark.parametrize("checkpoint_name", CHECKPOINTS)
 @pytest.mark.parametrize("builtin", [name for name in BACKENDS if "/" not in name])
-def test_bf16_activations(checkpoint_name, builtin):
-    model = open_model(checkpoint_name, builtin, activations="bf16")
-    assert model.info.activations == "bf16" and model.info.cache_dtype == "bf16"
+@pytest.mark.parametrize("activations", ["auto", "bf16"])
+def test_bf16_activations(checkpoint_name, builtin, activations):
+    model = open_model(checkpoint_name, builtin, activations=activations)
+    rows = "f32" if activations == "auto" and checkpoint_name == "tiny-v2-lite" else "bf16"  # as its weights
+    assert (model.info.activations, model.info.cache_dtype) == (rows, rows)
     with model.sequence() as sequence:
         sequence.eval(prompt(checkpoint_name, "p2"), hidden_layers=True)
         # The first layers, before a route that bf16 cannot resolve can send a token to another expert.
@@ -135,8 +137,8 @@ def test_bf16_activations(checkpoint_name, builtin):
 @pytest.mark.parametrize("checkpoint_name", CHECKPOINTS)
 @pytest.mark.parametrize("builtin", [name for name in BACKENDS if "/" not in name])
 def test_int8_cache(checkpoint_name, builtin):
-    model = open_model(checkpoint_name, builtin, cache_dtype="int8")
-    exact = open_model(checkpoint_name, builtin)
+    model = open_model(checkpoint_name, builtin, activations="f32", cache_dtype="int8")
+    exact = open_model(checkpoint_name, builtin, activations="f32")
     assert model.info.cache_dtype == "i8"
     assert model.info.cache_bytes_per_token < exact.info.cache_bytes_per_token / 2
     with model.sequence() as sequence:

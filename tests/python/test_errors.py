@@ -291,7 +291,9 @@ def test_info():
         4,
     )
     assert info.has_tokenizer and info.has_chat_template and info.reasons
-    assert (info.activations, info.cache_dtype) == ("f32", "f32")
+    assert (info.activations, info.cache_dtype) == ("bf16", "bf16")
+    exact = open_model("tiny-v3", activations="f32").info
+    assert (exact.activations, exact.cache_dtype) == ("f32", "f32")
     assert open_model("tiny-v3").eos_tokens == [1]
     with pytest.raises(AttributeError):
         info.layers = 3

@@ -25,7 +25,7 @@ def assert_same(got, want):
 @backends
 @checkpoints
 def test_chunks_agree(name, backend):
-    model = open_model(name, backend)
+    model = open_model(name, backend, activations="f32")
     tokens = prompt(name, "p3")
     with model.sequence() as whole:
         whole.eval(tokens, logits=5, hidden=True)
@@ -44,7 +44,7 @@ def test_chunks_agree(name, backend):
 @backends
 @checkpoints
 def test_ragged_batch_equals_alone(name, backend):
-    model = open_model(name, backend)
+    model = open_model(name, backend, activations="f32")
     prompts = [prompt(name, which) for which in ("p2", "p0", "p3")]
     head = 100  # the last one has a context before the batch
 
@@ -71,7 +71,7 @@ def test_ragged_batch_equals_alone(name, backend):
 
 @backends
 def test_truncate_and_fork(backend):
-    model = open_model("tiny-v3", backend)
+    model = open_model("tiny-v3", backend, activations="f32")
     tokens = prompt("tiny-v3", "p3")
     head, tail = tokens[:100], tokens[100:]
     trunk = model.sequence()
@@ -93,7 +93,7 @@ def test_truncate_and_fork(backend):
 
 
 def test_mtp_in_chunks_and_after_a_fork():
-    model = open_model("tiny-v3", mtp=True)
+    model = open_model("tiny-v3", mtp=True, activations="f32")
     tokens = prompt("tiny-v3", "p2")
     whole, cut, plain = model.sequence(), model.sequence(), model.sequence()
     whole.eval(tokens, logits=3, mtp=True)
@@ -112,7 +112,9 @@ def test_mtp_in_chunks_and_after_a_fork():
 @pytest.mark.parametrize("absorb_below", [1, 2**32 - 1])
 def test_both_forms_of_mla(absorb_below):
     tokens = prompt("tiny-v3", "p3")
-    other, usual = (open_model("tiny-v3", absorb_below=below).sequence() for below in (absorb_below, 0))
+    other, usual = (
+        open_model("tiny-v3", absorb_below=below, activations="f32").sequence() for below in (absorb_below, 0)
+    )
     for sequence in (other, usual):
         sequence.eval(tokens, hidden=True)
     assert_same(results(other), results(usual))
@@ -121,7 +123,7 @@ def test_both_forms_of_mla(absorb_below):
 @pytest.mark.parametrize("form", ["absorbed", "expanded"])
 def test_one_form_of_mla(form):
     tokens = prompt("tiny-v3", "p3")
-    one, usual = (open_model("tiny-v3", attention=which).sequence() for which in (form, "auto"))
+    one, usual = (open_model("tiny-v3", attention=which, activations="f32").sequence() for which in (form, "auto"))
     for sequence in (one, usual):
         sequence.eval(tokens, hidden=True)
     assert_same(results(one), results(usual))

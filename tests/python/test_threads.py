@@ -183,7 +183,7 @@ def test_signal_handler_that_does_not_raise(slow):
 
 
 def test_many_threads_on_one_model():
-    model = open_model("tiny-v3")
+    model = open_model("tiny-v3", activations="f32")
     tokens = prompt("tiny-v3", "p2")
     with model.sequence() as sequence:
         sequence.eval(tokens)

@@ -60,6 +60,16 @@ inline Model open(const std::string &path, const std::string &backend, bool mtp 
   return open(path, options);
 }
 
+// With float32 arithmetic, which results are compared closely in: with references, and however tokens share passes.
+inline Model open_f32(const std::string &path, const std::string &backend, bool mtp = false) {
+  aby_model_options options = model_options();
+  options.backend = backend.c_str();
+  options.mtp = mtp ? 1 : 0;
+  options.cache_tokens = 1024;
+  options.activations = ABY_DTYPE_F32;
+  return open(path, options);
+}
+
 inline Sequence sequence(const Model &model) {
   aby_sequence *sequence = nullptr;
   ABY_REQUIRE(aby_sequence_create(&sequence, model.get()));

@@ -77,9 +77,10 @@ class Model(Text, Writer):
         """Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF file.
 
         device: where to run; None: one is opened from backend and threads (see Device).
-        activations: "auto": float32, but rounded to int8 in blocks of 128 for products with quantised weights; "f32":
-            float32 everywhere; "bf16": as "auto" with bfloat16, faster on processors that multiply it, within 1e-2;
-            "i8", "i16": as "auto" with this rounding for quantised weights. With weights="int8", "auto" is "i16".
+        activations: "auto": bfloat16 where most weights are stored in bf16, f16 or f8_e4m3 and none is quantised, else
+            float32; and rounded to int8 in blocks of 128 for products with quantised weights; "f32": float32
+            everywhere; "bf16": as "auto" with bfloat16 whatever is stored; "i8", "i16": as "auto" with this rounding for
+            quantised weights. With weights="int8", "auto" is "i16". info says what was taken.
         cache_dtype: type of cached rows: "f32", "bf16", "int8" (a scale for each 64 values, k_rope of MLA in bfloat16),
             or "auto": "bf16" for quantised weights unless activations is "f32", else that of activations.
         cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context

@@ -37,6 +37,11 @@ final class Support {
     return Model.open(checkpoint(name), new ModelOptions().cacheTokens(2048));
   }
 
+  /** With float32 arithmetic, whose results are compared closely. */
+  static Model openExact(String name) {
+    return Model.open(checkpoint(name), new ModelOptions().cacheTokens(2048).activations(Dtype.F32));
+  }
+
   static AbyssalException fails(Status status, Executable call) {
     AbyssalException error = assertThrows(AbyssalException.class, call);
     assertEquals(status, error.status(), error.getMessage());

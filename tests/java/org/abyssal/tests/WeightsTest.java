@@ -40,6 +40,10 @@ class WeightsTest {
     return new ModelOptions().backend("cpu").threads(1).cacheTokens(512);
   }
 
+  private static ModelOptions exact() {
+    return options().activations(Dtype.F32);
+  }
+
   private static float[] logits(String name, ModelOptions options, int... tokens) {
     try (Model model = Model.open(Support.checkpoint(name), options); Sequence sequence = model.sequence()) {
       sequence.eval(tokens);
@@ -70,6 +74,11 @@ class WeightsTest {
   void storedWeightsHaveNoOtherLayout() {
     try (Model model = Model.open(Support.checkpoint("tiny-v3"), options())) {
       assertEquals("", model.info().weightLayouts());
+      assertEquals(Dtype.BF16, model.info().activations());
+      assertEquals(Dtype.BF16, model.info().cacheDtype());
+    }
+    try (Model model = Model.open(Support.checkpoint("tiny-v3"), options().activations(Dtype.F32))) {
+      assertEquals(Dtype.F32, model.info().activations());
       assertEquals(Dtype.F32, model.info().cacheDtype());
     }
   }
@@ -77,10 +86,10 @@ class WeightsTest {
   @Test
   void formsOfAttention() {
     int[] tokens = Support.ramp(40, 7);
-    float[] absorbed = logits("tiny-v3", options().attention(Attention.ABSORBED), tokens);
-    float[] expanded = logits("tiny-v3", options().attention(Attention.EXPANDED), tokens);
-    assertArrayEquals(logits("tiny-v3", options().absorbBelow(0xFFFFFFFFL), tokens), absorbed);
-    assertArrayEquals(logits("tiny-v3", options().absorbBelow(1), tokens), expanded);
+    float[] absorbed = logits("tiny-v3", exact().attention(Attention.ABSORBED), tokens);
+    float[] expanded = logits("tiny-v3", exact().attention(Attention.EXPANDED), tokens);
+    assertArrayEquals(logits("tiny-v3", exact().absorbBelow(0xFFFFFFFFL), tokens), absorbed);
+    assertArrayEquals(logits("tiny-v3", exact().absorbBelow(1), tokens), expanded);
     assertFalse(Arrays.equals(absorbed, expanded));
     assertTrue(Support.relativeError(absorbed, expanded) < 1e-4);
     ModelOptions both = options().attention(Attention.ABSORBED).absorbBelow(5);
