@@ -31,20 +31,18 @@ std::string text_or_empty(const GgufMetadata &metadata, const char *key) {
 GgufVocabulary read_vocabulary(const GgufMetadata &metadata) {
   GgufVocabulary vocabulary;
   auto tokens = metadata.texts("tokenizer.ggml.tokens");
-  auto merges = metadata.texts("tokenizer.ggml.merges");
   if (!tokens)
     metadata.refuse("tokenizer.ggml.tokens", "the tokenizer needs it");
-  if (!merges)
-    metadata.refuse("tokenizer.ggml.merges", "the tokenizer needs it");
-  vocabulary.pre = text_or_empty(metadata, "tokenizer.ggml.pre");
+  // The tokenizer model of that name has one split.
+  const bool gemma4 = text_or_empty(metadata, "tokenizer.ggml.model") == "gemma4";
+  vocabulary.pre = gemma4 ? "gemma4" : text_or_empty(metadata, "tokenizer.ggml.pre");
   vocabulary.tokens = std::move(*tokens);
-  vocabulary.merges = std::move(*merges);
+  vocabulary.merges = metadata.texts("tokenizer.ggml.merges");
   vocabulary.types = metadata.integers("tokenizer.ggml.token_type").value_or(std::vector<std::int64_t>());
   vocabulary.bos = metadata.integer("tokenizer.ggml.bos_token_id");
   vocabulary.eos = metadata.integer("tokenizer.ggml.eos_token_id");
   vocabulary.pad = metadata.integer("tokenizer.ggml.padding_token_id");
   vocabulary.add_bos = metadata.boolean("tokenizer.ggml.add_bos_token");
-  vocabulary.chat_template = text_or_empty(metadata, "tokenizer.chat_template");
   return vocabulary;
 }
 
@@ -55,14 +53,13 @@ TextParts read_text_parts(const GgufMetadata &metadata) {
   const std::string model = text_or_empty(metadata, "tokenizer.ggml.model");
   if (model.empty() || model == "no_vocab")
     return parts;
-  if (model != "gpt2")
+  if (model != "gpt2" && model != "gemma4")
     fail(ABY_ERROR_UNSUPPORTED, metadata.path(), ": tokenizer.ggml.model \"", model,
-         "\" is not supported; supported is: gpt2 (byte-level BPE)");
-  const GgufVocabulary vocabulary = read_vocabulary(metadata);
-  TokenizerTexts texts = gguf_tokenizer_texts(vocabulary, metadata.path());
+         "\" is not supported; supported are: gpt2, gemma4 (BPE)");
+  TokenizerTexts texts = gguf_tokenizer_texts(read_vocabulary(metadata), metadata.path());
   parts.tokenizer_config = std::move(texts.config);
   parts.tokenizer = Tokenizer::create(texts.tokenizer, parts.tokenizer_config, metadata.path());
-  add_template(parts, vocabulary.chat_template);
+  add_template(parts, text_or_empty(metadata, "tokenizer.chat_template"));
   return parts;
 }
 

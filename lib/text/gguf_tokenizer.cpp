@@ -15,6 +15,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::int64_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
+constexpr const char *kSpace = "\u2581"; // in the tokens of raw vocabularies
 
 class Writer {
 public:
@@ -23,13 +24,17 @@ public:
   TokenizerTexts write() {
     const PreTokenizer *pre = find_pre_tokenizer(v_.pre);
     if (pre == nullptr)
-      fail(ABY_ERROR_UNSUPPORTED, origin_, ": tokenizer.ggml.pre \"", v_.pre,
-           "\" is not supported; supported are: ", pre_tokenizer_names());
+      fail(ABY_ERROR_UNSUPPORTED, origin_, ": tokenizer.ggml.pre \"", v_.pre, "\" is not supported");
     if (!v_.types.empty() && v_.types.size() != v_.tokens.size())
       refuse("tokenizer.ggml.token_type has ", v_.types.size(), " elements; tokenizer.ggml.tokens has ",
              v_.tokens.size());
     add_tokens();
-    add_merges();
+    if (v_.merges)
+      add_merges(*v_.merges);
+    else if (pre->ranked_by_id)
+      add_merges_by_id();
+    else
+      refuse("key tokenizer.ggml.merges is missing");
     return {tokenizer(*pre).dump(), config(*pre).dump()};
   }
 
@@ -44,15 +49,15 @@ private:
     return std::string(text);
   }
 
-  // Markers are among the vocabulary too, so that each keeps its id whatever ids there are none for. Unused ids are
-  // left out: no text has them.
+  // Markers are among the vocabulary too, so that each keeps its id whatever ids there are none for. Unused ids and
+  // empty tokens are left out: no text has them.
   void add_tokens() {
     std::unordered_map<std::string_view, std::size_t> seen;
     for (std::size_t id = 0; id < v_.tokens.size(); ++id) {
       const std::int64_t type = v_.types.empty() ? kNormal : v_.types[id];
       if (type < kNormal || type > kByte)
         refuse("tokenizer.ggml.token_type[", id, "] is ", type, "; expected 1 to 6");
-      if (type == kUnused)
+      if (type == kUnused || v_.tokens[id].empty())
         continue;
       const std::string content = checked(v_.tokens[id], "tokenizer.ggml.tokens", id);
       if (const auto [first, fresh] = seen.try_emplace(v_.tokens[id], id); !fresh)
@@ -70,9 +75,9 @@ private:
     }
   }
 
-  void add_merges() {
-    for (std::size_t i = 0; i < v_.merges.size(); ++i) {
-      std::string merge = checked(v_.merges[i], "tokenizer.ggml.merges", i);
+  void add_merges(const std::vector<std::string_view> &merges) {
+    for (std::size_t i = 0; i < merges.size(); ++i) {
+      std::string merge = checked(merges[i], "tokenizer.ggml.merges", i);
       const std::size_t space = merge.find(' ');
       if (space == std::string::npos || space == 0 || space + 1 == merge.size() ||
           merge.find(' ', space + 1) != std::string::npos)
@@ -85,22 +90,31 @@ private:
     }
   }
 
+  // Every pair that makes a token, tokens with lower ids first.
+  void add_merges_by_id() {
+    for (const std::string_view token : v_.tokens) {
+      if (!vocabulary_.contains(token))
+        continue;
+      for (std::size_t cut = 1; cut < token.size(); ++cut) {
+        const std::string_view left = token.substr(0, cut), right = token.substr(cut);
+        if (vocabulary_.contains(left) && vocabulary_.contains(right))
+          merges_.push_back(std::string(left) + " " + std::string(right));
+      }
+    }
+  }
+
   Json tokenizer(const PreTokenizer &pre) {
     Json steps = Json::array();
-    for (const char *pattern : pre.splits)
+    for (const std::string &pattern : pre.splits)
       steps.push_back(
           {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}});
-    if (pre.single_digits)
-      steps.push_back({{"type", "Digits"}, {"individual_digits", true}});
     const Json bytes = {
         {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
-    steps.push_back(bytes);
-    Json all = {{"version", "1.0"},
-                {"truncation", nullptr},
-                {"padding", nullptr},
-                {"post_processor", nullptr},
-                {"decoder", bytes}};
-    all["normalizer"] = pre.composes ? Json{{"type", "NFC"}} : Json(nullptr);
+    if (!pre.raw)
+      steps.push_back(bytes);
+    Json all = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"post_processor", nullptr}};
+    all["normalizer"] = normalizer(pre);
+    all["decoder"] = pre.raw ? raw_decoder() : bytes;
     all["added_tokens"] = std::move(added_);
     all["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", std::move(steps)}};
     all["model"] = {{"type", "BPE"},
@@ -109,11 +123,26 @@ private:
                     {"continuing_subword_prefix", nullptr},
                     {"end_of_word_suffix", nullptr},
                     {"fuse_unk", false},
-                    {"byte_fallback", false},
+                    {"byte_fallback", pre.raw},
                     {"ignore_merges", pre.ignores_merges}};
     all["model"]["vocab"] = std::move(vocabulary_);
     all["model"]["merges"] = std::move(merges_);
     return all;
+  }
+
+  static Json replace(const char *from, const char *to) {
+    return {{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
+  }
+
+  static Json normalizer(const PreTokenizer &pre) {
+    if (pre.raw)
+      return replace(" ", kSpace);
+    return pre.composes ? Json{{"type", "NFC"}} : Json(nullptr);
+  }
+
+  static Json raw_decoder() {
+    Json decoders = Json::array({replace(kSpace, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
+    return {{"type", "Sequence"}, {"decoders", std::move(decoders)}};
   }
 
   Json config(const PreTokenizer &pre) const {
@@ -129,8 +158,6 @@ private:
     name("bos_token", "tokenizer.ggml.bos_token_id", v_.bos);
     name("eos_token", "tokenizer.ggml.eos_token_id", v_.eos);
     name("pad_token", "tokenizer.ggml.padding_token_id", v_.pad);
-    if (!v_.chat_template.empty())
-      config["chat_template"] = checked(v_.chat_template, "tokenizer.chat_template", 0);
     return config;
   }
 

@@ -9,20 +9,19 @@
 
 namespace abyssal {
 
-// The keys tokenizer.ggml.* of a byte-level BPE ("gpt2").
+// The keys tokenizer.ggml.* of a BPE.
 struct GgufVocabulary {
-  std::string pre;                      // which pre-tokenizer
+  std::string pre;                      // which pre-tokenizer; "" where the file does not say
   std::vector<std::string_view> tokens; // by id
   std::vector<std::int64_t> types;      // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused; or none at all
-  std::vector<std::string_view> merges; // "left right", the first ones first
+  std::optional<std::vector<std::string_view>> merges; // "left right", the first ones first
   std::optional<std::int64_t> bos, eos, pad;
   std::optional<bool> add_bos;
-  std::string chat_template; // or ""
 };
 
 struct TokenizerTexts {
   std::string tokenizer; // as tokenizer.json
-  std::string config;    // as tokenizer_config.json, the chat template in it
+  std::string config;    // as tokenizer_config.json, but for the chat template
 };
 
 // origin names the file in messages. Throws UNSUPPORTED for a pre-tokenizer that is not known, and FORMAT for what
