@@ -33,7 +33,25 @@ const char *dtype_name(aby_dtype dtype) {
   }
 }
 
-Json info_json(const std::string &path, const aby_model_info &info, const aby_device_info &device) {
+// Why texts do not become tokens; "" when they do.
+std::string text_error(const abyssal::model &model) {
+  try {
+    (void)model.tokenize("");
+    return "";
+  } catch (const abyssal::error &error) {
+    return error.what();
+  }
+}
+
+std::string text_line(const aby_model_info &info, const std::string &error) {
+  if (info.has_tokenizer == 0)
+    return error;
+  return std::string("tokenizer, ") + (info.has_chat_template != 0 ? "chat template" : "no chat template") +
+         (info.reasons != 0 ? ", reasons" : "");
+}
+
+Json info_json(const std::string &path, const aby_model_info &info, const aby_device_info &device,
+               const std::string &error) {
   return {{"path", path},
           {"architecture", info.architecture},
           {"attention", info.attention},
@@ -54,6 +72,7 @@ Json info_json(const std::string &path, const aby_model_info &info, const aby_de
           {"mtp_layers", info.mtp_layers},
           {"bos_token", info.bos_token},
           {"has_tokenizer", info.has_tokenizer != 0},
+          {"text_error", error},
           {"has_chat_template", info.has_chat_template != 0},
           {"reasons", info.reasons != 0},
           {"parameters", info.parameters},
@@ -71,7 +90,8 @@ Json info_json(const std::string &path, const aby_model_info &info, const aby_de
           {"threads", device.threads}};
 }
 
-void print_info(const std::string &path, const aby_model_info &info, const aby_device_info &device) {
+void print_info(const std::string &path, const aby_model_info &info, const aby_device_info &device,
+                const std::string &error) {
   const auto number = [](std::uint64_t value) { return std::to_string(value); };
   line("model", path);
   line("architecture", info.architecture);
@@ -94,9 +114,7 @@ void print_info(const std::string &path, const aby_model_info &info, const aby_d
                        dtype_name(info.arithmetic));
   line("cache", bytes_text(info.cache_bytes_per_token) + " a token in " + dtype_name(info.cache_dtype) + ", room for " +
                     number(info.cache_tokens));
-  line("text", std::string(info.has_tokenizer != 0 ? "tokenizer" : "no tokenizer") +
-                   (info.has_chat_template != 0 ? ", chat template" : ", no chat template") +
-                   (info.reasons != 0 ? ", reasons" : ""));
+  line("text", text_line(info, error));
   line("device", std::string(device.name) + ", backend " + device.backend + ", " + number(device.threads) + " threads" +
                      (device.isa[0] != '\0' ? std::string(", ") + device.isa : ""));
 }
@@ -113,9 +131,9 @@ Command add_info(CLI::App &app) {
     const abyssal::model opened = model->open();
     const abyssal::device device = opened.device();
     if (*json)
-      print_json(info_json(model->path(), opened.info(), device.info()));
+      print_json(info_json(model->path(), opened.info(), device.info(), text_error(opened)));
     else
-      print_info(model->path(), opened.info(), device.info());
+      print_info(model->path(), opened.info(), device.info(), text_error(opened));
     return kOk;
   };
 }

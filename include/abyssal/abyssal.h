@@ -314,12 +314,13 @@ ABY_API aby_status aby_model_plan_get(aby_model_plan *out, const char *path, con
 /** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF model: its file,
  * any one of its parts (NAME-00001-of-00003.gguf; the others lie beside it), or a folder that holds one GGUF model and
  * no config.json. options may be NULL. Of GGUF, versions 2 and 3 are read, little-endian, of the architectures
- * deepseek2, qwen2 and llama, with tensors of the types in aby_dtype and a byte-level BPE. Tensors are read where they
- * are in the mapped file, but for two kinds that are stored in another arrangement: kv_b_proj in halves is kept in F32,
- * and q_proj and k_proj of llama are copied. A checkpoint without a tokenizer opens; text functions then return
- * ABY_ERROR_STATE. ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names file, key or tensor, and
- * offset), ABY_ERROR_UNSUPPORTED (architecture, type, tokenizer; named), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED.
- * Since 0.1. */
+ * deepseek2, qwen2 and llama, with tensors of the types in aby_dtype. Tensors are read where they are in the mapped
+ * file, but for two kinds that are stored in another arrangement: kv_b_proj in halves is kept in F32, and q_proj and
+ * k_proj of llama are copied. A checkpoint opens without a tokenizer, and with a tokenizer or chat template that is
+ * damaged or not supported; has_tokenizer or has_chat_template of its info is then 0, and whatever needs them returns
+ * the reason: see aby_model_tokenize and aby_model_render_chat. ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT
+ * (damaged; names file, key or tensor, and offset), ABY_ERROR_UNSUPPORTED (architecture, type; named; also the
+ * tokenizer in the folder that options->tokenizer names), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
 ABY_API aby_status aby_model_open(aby_model **out, const char *path, const aby_model_options *options);
 
 /** Opens a model from arrays in memory. config_json is the text of a config.json; tensors are copied.
@@ -439,7 +440,10 @@ enum {
 };
 
 /** Token ids of a text, equal to Hugging Face's. length is in bytes.
- *  ABY_ERROR_ENCODING: invalid UTF-8; the text says at which byte. Since 0.1. */
+ *  ABY_ERROR_ENCODING: invalid UTF-8; the text says at which byte. Of this and all functions that need a tokenizer:
+ *  ABY_ERROR_STATE: the checkpoint has none; ABY_ERROR_UNSUPPORTED, ABY_ERROR_FORMAT, ABY_ERROR_IO: its tokenizer is
+ *  not supported, damaged or unreadable; the text names the file, and of GGUF the key and its value, such as
+ *  tokenizer.ggml.pre. Such a model still evaluates and generates token ids; its events have no text. Since 0.1. */
 ABY_API aby_status aby_model_tokenize(int32_t *out, size_t capacity, size_t *out_count, const aby_model *model,
                                       const char *text, size_t length, uint32_t flags);
 
@@ -466,7 +470,8 @@ ABY_API aby_status aby_chat_options_init(aby_chat_options *out, size_t struct_si
 /** Renders messages with the checkpoint's chat template, as Hugging Face renders them. messages_json is a JSON array
  *  such as [{"role":"user","content":"Hi"}]. The text holds the BOS marker where the template writes it: tokenize it
  *  without ABY_TOKENIZE_ADD_BOS. options may be NULL.
- *  ABY_ERROR_TEMPLATE: the template failed, with its message and line; ABY_ERROR_STATE: no template. Since 0.1. */
+ *  ABY_ERROR_TEMPLATE: the template is in error or failed, with its message and line; ABY_ERROR_STATE: no template.
+ *  Without a tokenizer as aby_model_tokenize. Since 0.1. */
 ABY_API aby_status aby_model_render_chat(char *out, size_t capacity, size_t *out_length, const aby_model *model,
                                          const char *messages_json, size_t length, const aby_chat_options *options);
 
@@ -609,7 +614,7 @@ ABY_API aby_status aby_generation_options_init(aby_generation_options *out, size
  *  used otherwise until the reply has ended or was destroyed. count may be 0 if the sequence has logits of its last
  *  token. options may be NULL. The constraint is compiled here, and the first of a model takes longer.
  *  ABY_ERROR_INVALID_ARGUMENT: such as a constraint that does not compile, with the reason; ABY_ERROR_STATE: there is
- *  nothing to go on from, or no tokenizer for a constraint. Since 0.1. */
+ *  nothing to go on from, or no tokenizer for a constraint (or the error of aby_model_tokenize). Since 0.1. */
 ABY_API aby_status aby_generation_create(aby_generation **out, aby_sequence *sequence, const int32_t *prompt,
                                          size_t count, const aby_generation_options *options);
 

@@ -6,14 +6,9 @@ using namespace abyssal::api;
 
 namespace {
 
-constexpr const char *kNoTokenizer = "the model was opened without a tokenizer: there is no tokenizer.json beside it";
-
 const Tokenizer &tokenizer_of(const aby_model *model) {
   require(model, "model");
-  const auto &tokenizer = model->model->text().tokenizer;
-  if (!tokenizer)
-    fail(ABY_ERROR_STATE, kNoTokenizer);
-  return *tokenizer;
+  return model->model->text().need_tokenizer();
 }
 
 aby_chat_options default_chat_options() noexcept {
@@ -23,14 +18,15 @@ aby_chat_options default_chat_options() noexcept {
 }
 
 std::shared_ptr<const ChatTemplate> template_of(const TextParts &text, const char *own) {
+  if (text.tokenizer_error)
+    throw *text.tokenizer_error;
   if (own != nullptr)
     return ChatTemplate::create(own, text.tokenizer_config);
   if (text.chat_template)
     return text.chat_template;
   if (!text.template_error.empty())
     fail(ABY_ERROR_TEMPLATE, "the checkpoint's chat template: ", text.template_error);
-  if (!text.tokenizer)
-    fail(ABY_ERROR_STATE, kNoTokenizer);
+  text.need_tokenizer();
   fail(ABY_ERROR_STATE, "the model has no chat template");
 }
 

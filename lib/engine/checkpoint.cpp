@@ -57,7 +57,15 @@ Checkpoint open_checkpoint(const std::string &path) {
 }
 
 TextParts read_text_parts(const Checkpoint &checkpoint) {
-  return checkpoint.gguf ? read_text_parts(checkpoint.gguf->metadata()) : read_text_parts(checkpoint.path, false);
+  try {
+    if (checkpoint.gguf)
+      return read_text_parts(checkpoint.gguf->metadata());
+    return fs::exists(fs::path(checkpoint.path) / "tokenizer.json") ? read_text_parts(checkpoint.path) : TextParts();
+  } catch (const Error &error) {
+    TextParts parts;
+    parts.tokenizer_error = error;
+    return parts;
+  }
 }
 
 } // namespace abyssal

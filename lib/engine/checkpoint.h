@@ -23,7 +23,7 @@ struct Checkpoint {
 // no config.json. Reads headers only. Throws NOT_FOUND, IO, FORMAT or UNSUPPORTED.
 Checkpoint open_checkpoint(const std::string &path);
 
-// The checkpoint's own tokenizer and chat template.
+// The checkpoint's own tokenizer and chat template. What is wrong with them is kept in the result.
 TextParts read_text_parts(const Checkpoint &checkpoint);
 
 } // namespace abyssal

@@ -131,7 +131,7 @@ std::shared_ptr<LoadedModel> LoadedModel::open(const std::string &path, const Mo
   report(given, ABY_STAGE_READ, 0, 1);
   Checkpoint checkpoint = open_checkpoint(path);
   const ModelOptions options = settled(given, *checkpoint.source);
-  TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer, true);
+  TextParts text = options.tokenizer.empty() ? read_text_parts(checkpoint) : read_text_parts(options.tokenizer);
   report(options, ABY_STAGE_READ, 1, 1);
   DevicePtr device = device_of(options);
   auto cache = packed_cache_of(checkpoint, options, *device);
@@ -149,7 +149,7 @@ std::shared_ptr<LoadedModel> LoadedModel::open_tensors(const std::string &config
   ModelConfig config = parse_config(config_json, "config_json");
   TextParts text;
   if (!options.tokenizer.empty())
-    text = read_text_parts(options.tokenizer, true);
+    text = read_text_parts(options.tokenizer);
   report(options, ABY_STAGE_READ, 1, 1);
   std::shared_ptr<LoadedModel> model(
       new LoadedModel(std::move(config), std::move(source), options, device_of(options), std::move(text)));
@@ -208,6 +208,8 @@ void LoadedModel::update(const std::shared_ptr<const TensorSource> &replacements
 }
 
 const ConstraintCompiler &LoadedModel::constraints() {
+  if (text_.tokenizer_error)
+    fail(text_.tokenizer_error->status(), "a constraint needs a tokenizer: ", text_.tokenizer_error->text());
   if (!text_.tokenizer)
     fail(ABY_ERROR_STATE, "a constraint needs a tokenizer, and the model has none");
   const std::lock_guard lock(constraints_mutex_);

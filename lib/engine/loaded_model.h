@@ -54,7 +54,7 @@ public:
   const ModelPlan &plan() const noexcept { return plan_; }
   const DevicePtr &device() const noexcept { return device_; }
   const TextParts &text() const noexcept { return text_; }
-  // What constraints of replies are compiled with; made when it is first asked for. Throws STATE without a tokenizer.
+  // What constraints of replies are compiled with; made when it is first asked for. Throws without a tokenizer.
   const ConstraintCompiler &constraints();
   const Rope &rope() const noexcept { return rope_; }
   PagedCache &cache() noexcept { return cache_; }

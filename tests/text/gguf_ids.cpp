@@ -17,12 +17,11 @@ int main(int argc, char **argv) {
   try {
     const auto model = abyssal::GgufModel::open(argv[1]);
     const abyssal::TextParts parts = abyssal::read_text_parts(model->metadata());
-    if (!parts.tokenizer)
-      abyssal::fail(ABY_ERROR_STATE, argv[1], ": there is no tokenizer");
+    const abyssal::Tokenizer &tokenizer = parts.need_tokenizer();
     const bool plain = argc > 3 && std::string_view(argv[3]) == "plain";
     nlohmann::json ids = nlohmann::json::array();
     for (const auto &text : nlohmann::json::parse(abyssal::read_text_file(argv[2])))
-      ids.push_back(parts.tokenizer->encode(text.get<std::string>(), plain));
+      ids.push_back(tokenizer.encode(text.get<std::string>(), plain));
     std::puts(ids.dump().c_str());
   } catch (const std::exception &error) {
     std::fprintf(stderr, "%s\n", error.what());
