@@ -319,10 +319,10 @@ ABY_API aby_status aby_model_plan_get(aby_model_plan *out, const char *path, con
  * deepseek2, qwen2 and llama, with tensors of the types in aby_dtype. Tensors are read where they are in the mapped
  * file, but for two kinds that are stored in another arrangement: kv_b_proj in halves is kept in F32, and q_proj and
  * k_proj of llama are copied. A checkpoint opens without a tokenizer, and with a tokenizer or chat template that is
- * damaged or not supported; has_tokenizer of its info is then 0, and whatever needs them returns the reason: see
- * aby_model_tokenize and aby_model_render_chat. ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT (damaged; names
- * file, key or tensor, and offset), ABY_ERROR_UNSUPPORTED (architecture, type; named; also the tokenizer in the folder
- * that options->tokenizer names), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
+ * damaged or not supported; has_tokenizer or has_chat_template of its info is then 0, and whatever needs them returns
+ * the reason: see aby_model_tokenize and aby_model_render_chat. ABY_ERROR_NOT_FOUND, ABY_ERROR_IO, ABY_ERROR_FORMAT
+ * (damaged; names file, key or tensor, and offset), ABY_ERROR_UNSUPPORTED (architecture, type; named; also the
+ * tokenizer in the folder that options->tokenizer names), ABY_ERROR_NO_MEMORY, ABY_ERROR_CANCELLED. Since 0.1. */
 ABY_API aby_status aby_model_open(aby_model **out, const char *path, const aby_model_options *options);
 
 /** Opens a model from arrays in memory. config_json is the text of a config.json; tensors are copied.

@@ -12,10 +12,10 @@ struct PreTokenizer {
   std::vector<const char *> names;
   std::vector<std::string> splits = {}; // patterns, each applied to the pieces of the one before it; what it matches
                                         // and what lies between are pieces
-  bool composes = false;       // the text is normalised to NFC first
-  bool ignores_merges = false; // a piece that is in the vocabulary is that token, whatever the merges say
-  bool adds_bos = false;       // where the file does not say
-  bool ranked_by_id = false;   // a file without merges means that tokens with lower ids are made first
+  bool composes = false;                // the text is normalised to NFC first
+  bool ignores_merges = false;          // a piece that is in the vocabulary is that token, whatever the merges say
+  bool adds_bos = false;                // where the file does not say
+  bool ranked_by_id = false;            // a file without merges means that tokens with lower ids are made first
   bool raw = false; // tokens are UTF-8 with U+2581 for a space and <0xNN> for a byte, not the byte-level alphabet
 };
 

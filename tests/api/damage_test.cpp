@@ -130,27 +130,6 @@ TEST_CASE("fp8 weights without scales") {
   check_refused(copy, ABY_ERROR_FORMAT, {"f8_e4m3", "quantization_config"});
 }
 
-TEST_CASE("a broken tokenizer is refused; a broken template only when it is used") {
-  const Copy copy("tiny-v2-lite");
-  copy.write("tokenizer.json", "{\"version\":");
-  aby_model *model = nullptr;
-  CHECK(aby_model_open(&model, copy.path().c_str(), nullptr) == ABY_ERROR_FORMAT);
-  CHECK(std::strstr(aby_last_error(), "tokenizer.json") != nullptr);
-
-  const Copy broken("tiny-v2-lite");
-  broken.write("chat_template.jinja", "{% for %}");
-  const Model opened = open(broken.path(), "cpu");
-  std::size_t length = 0;
-  const std::string messages = "[]";
-  CHECK(aby_model_render_chat(nullptr, 0, &length, opened.get(), messages.data(), messages.size(), nullptr) ==
-        ABY_ERROR_TEMPLATE);
-
-  const Copy mute("tiny-v2-lite");
-  fs::remove(mute.file("tokenizer.json"));
-  const Model without = open(mute.path(), "cpu");
-  CHECK(aby_model_tokenize(nullptr, 0, &length, without.get(), "x", 1, 0) == ABY_ERROR_STATE);
-}
-
 TEST_CASE("opening can be watched and cancelled") {
   struct Seen {
     std::uint64_t last = 0, total = 0;

@@ -253,6 +253,34 @@ def test_errors_have_one_line_and_a_status(tmp_path):
     assert out_json("generate", tmp_path, "--tokens", "1", "--max-tokens", 2, "--ignore-eos", "--json")["tokens"]
 
 
+@pytest.mark.parametrize("key, value, damaged", [("pre", b"deepseek-llm", b"deepseek-llx"), ("model", b"gpt2", b"bert")])
+def test_a_tokenizer_that_is_not_supported(tmp_path, key, value, damaged):
+    def text(value):
+        return len(value).to_bytes(8, "little") + value
+
+    name = f"tokenizer.ggml.{key}".encode()
+    original = (ROOT / "tests/data/conformance-gguf/tiny-v2-lite-Q4_1.gguf").read_bytes()
+    head = text(name) + (8).to_bytes(4, "little")
+    assert original.count(head + text(value)) == 1
+    file = tmp_path / "model.gguf"
+    file.write_bytes(original.replace(head + text(value), head + text(damaged)))
+    reason = f'model.gguf: tokenizer.ggml.{key} "{damaged.decode()}" is not supported'
+
+    info = out_json("info", file, "--json")
+    assert not info["has_tokenizer"] and reason in info["text_error"]
+    lines = [line for line in run("info", file).stdout.decode().splitlines() if line.startswith("text ")]
+    assert len(lines) == 1 and reason in lines[0]
+    assert out_json("plan", file, "--json")["parameters"] == info["parameters"]
+    assert len(out_json("generate", file, "--tokens", "5,6", "--max-tokens", 2, "--ignore-eos", "--json")["tokens"]) == 2
+    run("logits", file, "--tokens", "5,6", "-o", tmp_path / "logits.npy")
+    assert out_json("bench", file, "-p", 16, "-n", 2, "-r", 1, "--no-ceilings", "--json")["results"]
+    fails(1, reason, "run", file, "-p", "Hello")
+    fails(1, reason, "tokenize", file, "Hello")
+    assert out_json("info", TINY, "--json")["text_error"] == ""
+    with_folder = out_json("info", file, "--tokenizer", CHECKPOINTS / "tiny-v2-lite", "--json")
+    assert with_folder["has_tokenizer"] and with_folder["text_error"] == ""
+
+
 def test_bench_json():
     result = out_json("bench", TINY, "-p", 16, "-n", 4, "-d", "0,70", "-t", 1, "-r", 1, "--no-ceilings", "--json")
     assert [(r["kind"], r["tokens"], r["depth"], r["threads"]) for r in result["results"]] == \

@@ -299,3 +299,20 @@ def test_info():
         info.layers = 3
     assert open_model("tiny-r1-distill-qwen").info.kv_heads > 0
     assert np.isfinite(open_model("tiny-v3").device.info.memory_bytes)
+
+
+def test_a_tokenizer_that_is_not_supported(tmp_path):
+    original = (ROOT / "tests/data/conformance-gguf/tiny-v2-lite-Q4_1.gguf").read_bytes()
+    assert original.count(b"deepseek-llm") == 1
+    path = tmp_path / "model.gguf"
+    path.write_bytes(original.replace(b"deepseek-llm", b"deepseek-llx"))
+    with abyssal.Model.open(path, cache_tokens=256) as model:
+        assert not model.info.has_tokenizer and not model.info.has_chat_template
+        reply = model.generate([5, 6], max_tokens=3, ignore_eos=True)
+        assert reply.text == "" and len(reply.tokens) == 3
+        messages = [{"role": "user", "content": "Hi"}]
+        for call in (lambda: model.tokenize("x"), lambda: model.detokenize([5]), lambda: model.render_chat(messages),
+                     lambda: model.chat(messages), lambda: model.generate("x"),
+                     lambda: model.generate([5], regex="a")):
+            with pytest.raises(abyssal.Unsupported, match='tokenizer.ggml.pre "deepseek-llx" is not supported'):
+                call()
