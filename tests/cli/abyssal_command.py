@@ -9,8 +9,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLI = os.environ.get("ABYSSAL_CLI", str(ROOT / "build/bin/abyssal"))
 
 
-def run(*arguments, stdin=None, status=0, env=None):
-    done = subprocess.run([CLI, *map(str, arguments)], input=stdin, capture_output=True, timeout=120,
+def run(*arguments, stdin=None, status=0, env=None, timeout=120):
+    done = subprocess.run([CLI, *map(str, arguments)], input=stdin, capture_output=True, timeout=timeout,
                           env={**os.environ, **(env or {})})
     assert done.returncode == status, done.stderr.decode()
     return done
