@@ -122,8 +122,13 @@ void convert_row(const Kernels &kernels, const HostRows &x, std::int64_t from, b
   } else if (!rounded) {
     std::memcpy(out, row, static_cast<std::size_t>(x.cols) * sizeof(float));
   } else {
-    for (std::int64_t i = 0; i < x.cols; ++i)
-      out[i] = bf16_to_float(float_to_bf16(reinterpret_cast<const float *>(row)[i]));
+    constexpr std::int64_t kPart = 1024;
+    std::uint16_t narrow[kPart];
+    for (std::int64_t i = 0; i < x.cols; i += kPart) {
+      const std::int64_t count = std::min(kPart, x.cols - i);
+      kernels.f32_to_bf16(reinterpret_cast<const float *>(row) + i, narrow, count);
+      kernels.bf16_to_f32(narrow, out + i, count);
+    }
   }
 }
 
