@@ -94,7 +94,7 @@ typedef struct abk_weight_desc {
   int32_t borrowed;  /* Non-zero: data and scales outlive the weight unchanged (a mapped file); keep them in place if
                         the layout allows. Else they are valid only during weight_create. */
   aby_dtype compute; /* F32: multiply in float32. BF16: activations may be rounded to bfloat16 for the product. I8, I16:
-                        to 8 or 16 bits in blocks of 128, each with a scale; for block formats, others are as F32. */
+                        to 8 or 16 bits with a scale for each 32; for block formats, others are as F32. */
   int32_t heads, qk_nope, v_dim; /* ABK_USE_MLA_KV_B; else 0 */
   /* For matrices that are made as they are needed, so that one at a time exists; NULL where data is given. During
      weight_create and on its thread it is called for matrix 0, 1, ... once each; what it returns is valid until the

@@ -78,7 +78,7 @@ class Model(Text, Writer):
 
         device: where to run; None: one is opened from backend and threads (see Device).
         activations: "auto": bfloat16 where most weights are stored in bf16, f16 or f8_e4m3 and none is quantised, else
-            float32; and rounded to int8 in blocks of 128 for products with quantised weights; "f32": float32
+            float32; and rounded to int8 with a scale for each 32 for products with quantised weights; "f32": float32
             everywhere; "bf16": as "auto" with bfloat16 whatever is stored; "i8", "i16": as "auto" with this rounding for
             quantised weights. With weights="int8", "auto" is "i16". info says what was taken.
         cache_dtype: type of cached rows: "f32", "bf16", "int8" (a scale for each 64 values, k_rope of MLA in bfloat16),

@@ -63,7 +63,7 @@ public final class ModelOptions {
    * Type of activations.
    *
    * @param value AUTO: BF16 where most weights are stored in BF16, F16 or F8_E4M3 and none is quantised, else F32; and
-   *     in products with quantised weights rounded to int8 in blocks of 128, or, where weights is INT8, to int16. F32:
+   *     in products with quantised weights rounded to int8 with a scale for each 32, to int16 where those stand out, or, where weights is INT8, to int16. F32:
    *     everywhere, slow for quantised weights. BF16: as AUTO with bfloat16 whatever is stored. I8, I16: as AUTO with
    *     this rounding for quantised weights
    * @return this
