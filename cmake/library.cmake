@@ -9,7 +9,7 @@ function(abyssal_finish_library target)
   set_target_properties(
     ${target}
     PROPERTIES VERSION ${PROJECT_VERSION}
-               SOVERSION 1
+               SOVERSION ${PROJECT_VERSION_MAJOR}
                LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/abyssal.map
                INSTALL_RPATH "$ORIGIN")
   target_link_options(
@@ -47,7 +47,7 @@ function(abyssal_install_library target)
     COMPONENT development)
   configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/abyssalConfig.cmake.in
                                 ${PROJECT_BINARY_DIR}/abyssalConfig.cmake INSTALL_DESTINATION ${package_dir})
-  write_basic_package_version_file(${PROJECT_BINARY_DIR}/abyssalConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+  write_basic_package_version_file(${PROJECT_BINARY_DIR}/abyssalConfigVersion.cmake COMPATIBILITY SameMinorVersion)
   install(
     FILES ${PROJECT_BINARY_DIR}/abyssalConfig.cmake ${PROJECT_BINARY_DIR}/abyssalConfigVersion.cmake
     DESTINATION ${package_dir}

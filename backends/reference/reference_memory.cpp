@@ -5,6 +5,7 @@
 #include "backends/common/host_error.h"
 #include "backends/reference/reference_ops.h"
 #include "backends/reference/reference_weight.h"
+#include "base/usable_memory.h"
 
 #include <utility>
 
@@ -52,8 +53,7 @@ aby_status device_info(abk_device *device, abk_device_info *out) {
   return guard([&] {
     given(device, "device_info: device");
     given(out, "device_info: out");
-    const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
-    *out = {"host CPU, plain loops", "scalar", 1, pages * HostMapping::page_bytes(), ""};
+    *out = {"host CPU, plain loops", "scalar", 1, usable_memory(), ""};
   });
 }
 

@@ -114,18 +114,20 @@ typedef struct napi_env__ *napi_env;
 %abyssal_argument(abyssal::node::ModelOptions)
 %abyssal_argument(abyssal::node::ChatOptions)
 %abyssal_argument(abyssal::node::EvalOptions)
-%abyssal_argument(abyssal::node::GenerationOptions)
+%abyssal_argument(abyssal::node::ReplyOptions)
 %abyssal_argument(abyssal::node::RouteArgs)
 %abyssal_argument(abyssal::node::ExpertsDesc)
 %abyssal_argument(abyssal::node::MlaDesc)
 %abyssal_argument(abyssal::node::AttendArgs)
-%abyssal_choice(aby_output, kOutput)
+%abyssal_choice(aby_output_kind, kOutputKind)
+%abyssal_choice(aby_constraint_kind, kConstraintKind)
 %abyssal_choice(aby_dtype, kDtype)
 %abyssal_result(std::vector<std::int32_t>)
 %abyssal_result(aby_array)
 %abyssal_struct(aby_device_info)
 %abyssal_struct(aby_model_info)
 
+%typemap(out) std::uint64_t %{ $result = abyssal::node::to_js(env, $1); %}
 %typemap(out) std::uint32_t %{ $result = Napi::Number::New(env, $1); %}
 %typemap(out) std::string %{ $result = abyssal::node::to_js(env, $1); %}
 
@@ -163,7 +165,7 @@ class DeviceOptions;
 class ModelOptions;
 class ChatOptions;
 class EvalOptions;
-class GenerationOptions;
+class ReplyOptions;
 class RouteArgs;
 class ExpertsDesc;
 class MlaDesc;
@@ -220,8 +222,8 @@ public:
   explicit Sequence(napi_env env);
   void create(const Model &model);
   void fork_of(const Sequence &other);
-  Task eval(std::vector<std::int32_t> tokens, EvalOptions options);
-  aby_array output(aby_output kind, std::int32_t layer);
+  Task eval(std::vector<std::int32_t> tokens, EvalOptions options, const Cancel &cancel);
+  aby_array output(aby_output_kind kind, std::int32_t layer);
   std::uint32_t length();
   std::vector<std::int32_t> tokens();
   void truncate(std::uint32_t length);
@@ -232,20 +234,29 @@ public:
 
 class Batch {
 public:
+  explicit Batch(napi_env env);
   void add(const Sequence &sequence, std::vector<std::int32_t> tokens);
-  Task eval(EvalOptions options);
+  Task eval(EvalOptions options, const Cancel &cancel);
+};
+
+class Constraint {
+public:
+  Task compile(napi_env env, const Model &model, aby_constraint_kind kind, std::string text);
+  Task compile_for(napi_env env, const Sequence &sequence, aby_constraint_kind kind, std::string text);
+  bool closed();
+  void close();
 };
 
 class Generation {
 public:
-  void create(napi_env env, const Sequence &sequence, std::vector<std::int32_t> prompt, GenerationOptions options,
-              std::vector<std::int32_t> stop_tokens, std::string mask, bool write_ahead);
+  void create(napi_env env, const Sequence &sequence, std::vector<std::int32_t> prompt, ReplyOptions options,
+              std::vector<std::int32_t> stop_tokens, std::string mask, const Constraint *constraint, bool ahead);
+  std::uint64_t seed();
   Task set_mask(std::string mask);
   Napi::Value poll(napi_env env);
   Napi::Value take(napi_env env);
   void cancel();
-  bool finish_at_end();
-  Task stop(std::uint64_t prompt_done, std::uint64_t completion_tokens);
+  Task stop();
 };
 
 Task route(const Device &device, RouteArgs args, std::vector<float> logits, std::vector<float> bias);

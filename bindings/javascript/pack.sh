@@ -15,7 +15,7 @@ npm=${NPM:-$(readlink -f "$(command -v npm)")}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-for name in lib src install.cjs CMakeLists.txt package.json README.md; do cp -r "$here/$name" "$stage/"; done
+for name in lib src build.cjs CMakeLists.txt package.json README.md; do cp -r "$here/$name" "$stage/"; done
 cp "$made/structs.d.ts" "$stage/lib/"
 cp "$root/LICENSE" "$stage/"
 # Of a user's package.json: no tools of ours.

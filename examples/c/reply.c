@@ -29,16 +29,15 @@ static int open_model(aby_model **out, const char *path) {
   aby_status status;
   unsigned percent_shown = 0;
 
-  if ((status = aby_model_plan_init(&plan, sizeof plan)) != ABY_OK ||
-      (status = aby_model_options_init(&options, sizeof options)) != ABY_OK)
+  if ((status = aby_model_options_init(&options, sizeof options)) != ABY_OK)
     return failed("this library is older than the header", status);
   options.progress = show_progress;
   options.progress_context = &percent_shown;
 
-  if ((status = aby_model_plan_get(&plan, path, &options)) != ABY_OK)
+  if ((status = aby_model_plan_get(&plan, sizeof plan, path, &options)) != ABY_OK)
     return failed("plan", status);
-  fprintf(stderr, "%u layers, %.1f M parameters; needs %.1f MiB, %.1f of them for %llu cached tokens\n", plan.layers,
-          (double)plan.parameters / 1e6, (double)plan.total_bytes / MIB, (double)plan.cache_bytes / MIB,
+  fprintf(stderr, "%u layers, %.1f M parameters; needs %.1f MiB, at most %.1f of them for %llu cached tokens\n",
+          plan.layers, (double)plan.parameters / 1e6, (double)plan.total_bytes / MIB, (double)plan.cache_bytes / MIB,
           (unsigned long long)plan.cache_tokens);
 
   if ((status = aby_model_open(out, path, &options)) != ABY_OK)
@@ -68,8 +67,8 @@ static char *user_message(const char *prompt) {
   return json;
 }
 
-/* The tokens of the rendered chat. A result larger than the capacity means that it was cut, so each function is asked
- * twice: for the size, and for the contents. The caller frees the tokens. */
+/* The tokens of the rendered chat. Each function is asked twice: for the size, and for the contents. The caller frees
+ * the tokens. */
 static int chat_tokens(int32_t **out, size_t *out_count, const aby_model *model, const char *prompt) {
   char *messages = user_message(prompt), *text = NULL;
   int32_t *tokens = NULL;
@@ -102,29 +101,32 @@ static int chat_tokens(int32_t **out, size_t *out_count, const aby_model *model,
 static int stream_reply(aby_model *model, const int32_t *tokens, size_t count, uint64_t max_tokens) {
   aby_sequence *sequence = NULL;
   aby_generation *generation = NULL;
-  aby_generation_options options;
-  aby_event event;
+  aby_reply_options options;
+  aby_events events = {0};
+  aby_event_kind kind = ABY_EVENT_PROMPT;
   aby_status status;
 
-  if ((status = aby_generation_options_init(&options, sizeof options)) == ABY_OK &&
-      (status = aby_event_init(&event, sizeof event)) == ABY_OK &&
+  if ((status = aby_reply_options_init(&options, sizeof options)) == ABY_OK &&
       (status = aby_sequence_create(&sequence, model)) == ABY_OK) {
     options.max_tokens = max_tokens;
     status = aby_generation_create(&generation, sequence, tokens, count, &options);
   }
-  while (status == ABY_OK && event.kind != ABY_EVENT_END) {
-    status = aby_generation_step(&event, generation);
-    if (status == ABY_OK && event.text_length > 0) { /* reasoning on the error stream, the answer on the output */
-      FILE *stream = event.text_kind == ABY_TEXT_REASONING ? stderr : stdout;
-      fwrite(event.text, 1, (size_t)event.text_length, stream);
+  while (status == ABY_OK && kind != ABY_EVENT_END) {
+    status = aby_generation_step(&events, sizeof events, generation, 0); /* one event */
+    if (status != ABY_OK)
+      break;
+    kind = events.kind[0];
+    if (events.text_begin[1] > 0) { /* reasoning on the error stream, the answer on the output */
+      FILE *stream = events.text_kind[0] == ABY_TEXT_REASONING ? stderr : stdout;
+      fwrite(events.text, 1, (size_t)events.text_begin[1], stream);
       fflush(stream);
     }
   }
   if (status != ABY_OK)
     failed("reply", status);
   else
-    fprintf(stderr, "\n%llu prompt tokens, %llu new ones\n", (unsigned long long)event.prompt_total,
-            (unsigned long long)event.completion_tokens);
+    fprintf(stderr, "\n%llu prompt tokens, %llu new ones\n", (unsigned long long)events.prompt_total[0],
+            (unsigned long long)events.completion_tokens[0]);
   aby_generation_destroy(generation);
   aby_sequence_destroy(sequence);
   return status == ABY_OK;

@@ -130,7 +130,7 @@ void measure(const BenchOptions &options, const abyssal::model &model, std::uint
 // Bits that most of the model's products with quantised weights multiply; 0 where none does. The library says what
 // layouts there are, not how much of the model each holds: where there are both, it goes by how the weights were
 // rounded or by the size of the file.
-int weight_bits_of(const abyssal::model &model, aby_weights rounded) {
+int weight_bits_of(const abyssal::model &model, aby_weights_kind rounded) {
   const aby_model_info info = model.info();
   const std::string layouts = info.weight_layouts;
   const auto any_of = [&](std::initializer_list<const char *> kinds) {

@@ -69,12 +69,12 @@ BenchProfile profile_decode(abyssal::model model, abyssal::sequence &sequence, s
   const std::size_t depth = sequence.length();
   BenchProfile profile;
   {
-    aby_generation_options options = abyssal::default_generation_options();
+    aby_reply_options options = abyssal::default_reply_options();
     options.ignore_eos = 1;
     options.max_tokens = count + 1;
     abyssal::generation reply(sequence, {first}, options);
     const auto draw = [&] {
-      if (reply.step().kind != ABY_EVENT_TOKEN)
+      if (reply.step().kind[0] != ABY_EVENT_TOKEN)
         throw std::runtime_error("the reply that is to be profiled ended early");
     };
     reply.step(); // evaluates the first token

@@ -128,7 +128,7 @@ private:
       check_utf8(text, "the message");
       messages_.push_back({{"role", "user"}, {"content", text}});
       const Reply reply = stream(prompt());
-      if (reply.end.finish_reason == ABY_FINISH_CANCELLED && interactive_)
+      if (reply.reason == ABY_FINISH_CANCELLED && interactive_)
         print("(stopped)\n");
       messages_.push_back({{"role", "assistant"}, {"content", reply.content}});
     } catch (const abyssal::error &error) { // the conversation goes on without this message
@@ -154,8 +154,9 @@ private:
     const auto differ = std::mismatch(have.begin(), have.end(), wanted.begin(), wanted.end()).first;
     const auto common = std::min<std::size_t>(static_cast<std::size_t>(differ - have.begin()), wanted.size() - 1);
     sequence_.truncate(common);
+    const ReplyOptions sampling = options_.sampling.options(model_);
     abyssal::generation generation(sequence_, {wanted.begin() + static_cast<std::ptrdiff_t>(common), wanted.end()},
-                                   options_.sampling.options());
+                                   sampling.raw);
     const InterruptCancels interrupt(generation);
     ReplyPrinter printer;
     const Reply reply =

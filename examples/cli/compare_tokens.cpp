@@ -44,14 +44,14 @@ Sequences read_ids(const std::string &file) {
 std::vector<std::int32_t> reply_to(const abyssal::model &model, const std::vector<std::int32_t> &prompt,
                                    std::uint64_t count) {
   abyssal::sequence sequence(model);
-  aby_generation_options options = abyssal::default_generation_options();
+  aby_reply_options options = abyssal::default_reply_options();
   options.max_tokens = count;
   options.temperature = 0;
   options.plain = 1;
   abyssal::generation generation(sequence, prompt, options);
   Reply reply = finish_reply(generation, nullptr);
-  if (reply.end.token >= 0)
-    reply.tokens.push_back(reply.end.token);
+  if (reply.last >= 0)
+    reply.tokens.push_back(reply.last);
   return reply.tokens;
 }
 

@@ -22,14 +22,14 @@ int generate(const GenerateOptions &options) {
   const std::vector<std::int32_t> prompt = read_tokens(options.tokens);
   const abyssal::model model = options.model.open();
   abyssal::sequence sequence(model);
-  aby_generation_options sampling = options.sampling.options();
-  sampling.plain = 1;
-  abyssal::generation generation(sequence, prompt, sampling);
+  ReplyOptions sampling = options.sampling.options(model);
+  sampling.raw.plain = 1;
+  abyssal::generation generation(sequence, prompt, sampling.raw);
   const InterruptCancels interrupt(generation);
   const Reply reply = finish_reply(generation, nullptr);
   std::vector<std::int32_t> tokens = reply.tokens;
-  if (reply.end.token >= 0) // the one that ended it
-    tokens.push_back(reply.end.token);
+  if (reply.last >= 0) // the one that ended it
+    tokens.push_back(reply.last);
   if (options.json)
     print_json({{"tokens", tokens}, {"finish_reason", reply.finish_reason()}, {"usage", reply.usage()}});
   else

@@ -61,6 +61,7 @@ Json info_json(const std::string &path, const aby_model_info &info, const aby_de
           {"text_error", error},
           {"has_chat_template", info.has_chat_template != 0},
           {"reasons", info.reasons != 0},
+          {"tools", info.tools != 0},
           {"parameters", info.parameters},
           {"active_parameters", info.active_parameters},
           {"file_bytes", info.file_bytes},
@@ -98,8 +99,8 @@ void print_info(const std::string &path, const aby_model_info &info, const aby_d
     line("kept", info.weight_layouts);
   line("products", std::string("activations in ") + dtype_name(info.activations) + ", with quantised weights in " +
                        dtype_name(info.arithmetic));
-  line("cache", bytes_text(info.cache_bytes_per_token) + " a token in " + dtype_name(info.cache_dtype) + ", room for " +
-                    number(info.cache_tokens));
+  line("cache", bytes_text(info.cache_bytes_per_token) + " a token in " + dtype_name(info.cache_dtype) +
+                    ", room for up to " + number(info.cache_tokens));
   line("text", text_line(info, error));
   line("device", std::string(device.name) + ", backend " + device.backend + ", " + number(device.threads) + " threads" +
                      (device.isa[0] != '\0' ? std::string(", ") + device.isa : ""));
@@ -150,10 +151,10 @@ Command add_plan(CLI::App &app) {
     line("parameters", count_text(plan.parameters) + ", " + count_text(plan.active_parameters) + " active per token");
     line("weights",
          bytes_text(plan.weight_bytes) + ", " + bytes_text(plan.mapped_bytes) + " of it in the mapped files");
-    line("cache", bytes_text(plan.cache_bytes) + ": " + std::to_string(plan.cache_tokens) + " tokens of " +
+    line("cache", "up to " + bytes_text(plan.cache_bytes) + ": " + std::to_string(plan.cache_tokens) + " tokens of " +
                       bytes_text(plan.cache_bytes_per_token));
     line("scratch", bytes_text(plan.scratch_bytes));
-    line("total", bytes_text(plan.total_bytes));
+    line("total", "up to " + bytes_text(plan.total_bytes));
     return kOk;
   };
 }

@@ -22,7 +22,7 @@ aby_dtype dtype_of(const std::string &name) {
   return name == "bf16" ? ABY_DTYPE_BF16 : ABY_DTYPE_AUTO;
 }
 
-aby_attention attention_of(const std::string &name) {
+aby_attention_kind attention_of(const std::string &name) {
   if (name == "absorbed")
     return ABY_ATTENTION_ABSORBED;
   return name == "expanded" ? ABY_ATTENTION_EXPANDED : ABY_ATTENTION_AUTO;
@@ -69,7 +69,7 @@ void ModelOptions::add(CLI::App &command, bool with_mtp, Model model) {
     command.add_flag("--mtp", mtp, "load the multi-token-prediction layer too");
 }
 
-aby_weights weights_of(const std::string &name) {
+aby_weights_kind weights_of(const std::string &name) {
   if (name == "int8")
     return ABY_WEIGHTS_INT8;
   return name == "int4" ? ABY_WEIGHTS_INT4 : ABY_WEIGHTS_STORED;
@@ -88,7 +88,7 @@ const char *dtype_name(aby_dtype dtype) {
   }
 }
 
-aby_weights ModelOptions::weights() const { return weights_of(weights_); }
+aby_weights_kind ModelOptions::weights() const { return weights_of(weights_); }
 
 void ModelOptions::prefer_f32() {
   if (activations_ == "auto" && weights() == ABY_WEIGHTS_STORED)

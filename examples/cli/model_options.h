@@ -13,7 +13,7 @@ namespace cli {
 constexpr unsigned kMostThreads = 1024;
 
 // Of a word that the parser has checked: stored, int8 or int4.
-aby_weights weights_of(const std::string &name);
+aby_weights_kind weights_of(const std::string &name);
 
 // As the options call it.
 const char *dtype_name(aby_dtype dtype);
@@ -29,7 +29,7 @@ public:
   unsigned threads = 0;
   std::uint64_t cache_tokens = 0;
   bool mtp = false;
-  aby_weights weights() const;
+  aby_weights_kind weights() const;
   // Takes float32 for weights as they are stored, unless --activations says something.
   void prefer_f32();
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <limits>
 
 namespace cli {
 
@@ -23,10 +24,11 @@ void SamplingOptions::add(CLI::App &command) {
   command.add_option("--temperature", temperature_, "default: the checkpoint's")->check(CLI::Range(0.0, 100.0));
   command.add_option("--top-p", top_p_, "keep the likeliest tokens of this total probability")
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--top-k", top_k_, "keep this many of the likeliest tokens");
+  command.add_option("--top-k", top_k_, "keep this many of the likeliest tokens; 0: all")
+      ->check(CLI::Range(0, std::numeric_limits<std::int32_t>::max()));
   command.add_option("--min-p", min_p_, "keep tokens at least this share as likely as the likeliest")
       ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--seed", seed_, "the same seed gives the same reply");
+  command.add_option("--seed", seed_, "the same seed gives the same reply (default: another one each time)");
   auto *const schema =
       command.add_option("--json-schema", json_schema_, "the answer is a JSON value of the schema in this file");
   auto *const regex = command.add_option("--regex", regex_, "the answer as a whole matches this");
@@ -38,8 +40,9 @@ void SamplingOptions::add(CLI::App &command) {
   grammar->transform([](const std::string &file) { return read_argument("@" + file, "--grammar"); });
 }
 
-aby_generation_options SamplingOptions::options() const {
-  aby_generation_options options = abyssal::default_generation_options();
+ReplyOptions SamplingOptions::options(const abyssal::model &model) const {
+  ReplyOptions made{abyssal::default_reply_options(), nullptr};
+  aby_reply_options &options = made.raw;
   options.max_tokens = max_tokens_;
   options.ignore_eos = ignore_eos_ ? 1 : 0;
   options.temperature = greedy_ ? 0 : temperature_;
@@ -47,34 +50,36 @@ aby_generation_options SamplingOptions::options() const {
   options.min_p = min_p_;
   options.top_k = top_k_;
   options.seed = seed_;
-  const auto bind = [&](aby_constraint kind, const std::string &text) {
+  const auto bind = [&](aby_constraint_kind kind, const std::string &text) {
     if (text.empty())
       return;
-    options.constraint_kind = kind;
-    options.constraint = text.c_str();
+    made.constraint = abyssal::constraint(model, kind, text).get();
+    options.constraint = made.constraint.get();
   };
   bind(ABY_CONSTRAINT_JSON_SCHEMA, json_schema_);
   bind(ABY_CONSTRAINT_REGEX, regex_);
   bind(ABY_CONSTRAINT_GRAMMAR, grammar_);
-  return options;
+  return made;
 }
 
 const char *Reply::finish_reason() const {
-  switch (end.finish_reason) {
+  switch (reason) {
   case ABY_FINISH_STOP:
     return "stop";
   case ABY_FINISH_CANCELLED:
     return "cancelled";
+  case ABY_FINISH_CONTEXT:
+    return "context";
   default:
     return "length";
   }
 }
 
 nlohmann::ordered_json Reply::usage() const {
-  return {{"prompt_tokens", end.prompt_total},
-          {"completion_tokens", end.completion_tokens},
-          {"reasoning_tokens", end.reasoning_tokens},
-          {"total_tokens", end.prompt_total + end.completion_tokens}};
+  return {{"prompt_tokens", prompt_tokens},
+          {"completion_tokens", completion_tokens},
+          {"reasoning_tokens", reasoning_tokens},
+          {"total_tokens", prompt_tokens + completion_tokens}};
 }
 
 InterruptCancels::InterruptCancels(const abyssal::generation &generation) {
@@ -99,17 +104,25 @@ InterruptCancels::~InterruptCancels() {
 
 Reply finish_reply(abyssal::generation &generation, const OnText &on_text) {
   Reply reply;
-  do {
-    reply.end = generation.step();
-    if (reply.end.kind == ABY_EVENT_TOKEN)
-      reply.tokens.push_back(reply.end.token);
-    const std::string_view text = abyssal::text_of(reply.end);
+  reply.seed = generation.seed();
+  for (aby_event_kind kind = ABY_EVENT_PROMPT; kind != ABY_EVENT_END;) {
+    const aby_events events = generation.step();
+    kind = events.kind[0];
+    if (kind == ABY_EVENT_TOKEN)
+      reply.tokens.push_back(events.token[0]);
+    else if (kind == ABY_EVENT_END)
+      reply.last = events.token[0];
+    reply.reason = events.finish_reason[0];
+    reply.prompt_tokens = events.prompt_total[0];
+    reply.completion_tokens = events.completion_tokens[0];
+    reply.reasoning_tokens = events.reasoning_tokens[0];
+    const std::string_view text = abyssal::text_of(events, 0);
     if (text.empty())
       continue;
-    (reply.end.text_kind == ABY_TEXT_REASONING ? reply.reasoning : reply.content).append(text);
+    (events.text_kind[0] == ABY_TEXT_REASONING ? reply.reasoning : reply.content).append(text);
     if (on_text)
-      on_text(reply.end.text_kind, text);
-  } while (reply.end.kind != ABY_EVENT_END);
+      on_text(events.text_kind[0], text);
+  }
   return reply;
 }
 

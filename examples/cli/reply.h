@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,17 +15,23 @@
 
 namespace cli {
 
+// With the constraint that it points at.
+struct ReplyOptions {
+  aby_reply_options raw;
+  std::shared_ptr<aby_constraint> constraint;
+};
+
 class SamplingOptions {
 public:
   void add(CLI::App &command);
-  // Valid while this lives.
-  aby_generation_options options() const;
+  // Compiles the constraint, if there is one.
+  ReplyOptions options(const abyssal::model &model) const;
 
 private:
-  std::uint64_t max_tokens_ = 0, seed_ = 0;
+  std::uint64_t max_tokens_ = ABY_NO_LIMIT, seed_ = ABY_SEED_RANDOM;
   bool greedy_ = false, ignore_eos_ = false;
-  float temperature_ = -1, top_p_ = 0, min_p_ = 0;
-  std::uint32_t top_k_ = 0;
+  float temperature_ = -1, top_p_ = -1, min_p_ = -1;
+  std::int32_t top_k_ = -1;
   std::string json_schema_, regex_, grammar_; // of which one is not empty at most
 };
 
@@ -32,7 +39,10 @@ private:
 struct Reply {
   std::string reasoning, content;
   std::vector<std::int32_t> tokens; // the new ones; an end-of-sequence token is not among them
-  aby_event end{};                  // its text pointer is not valid any more
+  std::int32_t last = -1;           // the token that ended it, if one did
+  aby_finish_reason reason = ABY_FINISH_NONE;
+  std::uint64_t prompt_tokens = 0, completion_tokens = 0, reasoning_tokens = 0;
+  std::uint64_t seed = 0;
 
   const char *finish_reason() const;
   nlohmann::ordered_json usage() const;

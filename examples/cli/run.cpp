@@ -37,8 +37,8 @@ int run(const RunOptions &options) {
   if (prompt.empty())
     throw UsageError("the prompt is empty");
   abyssal::sequence sequence(model);
-  aby_generation_options sampling = options.sampling.options();
-  abyssal::generation generation(sequence, prompt, sampling);
+  const ReplyOptions sampling = options.sampling.options(model);
+  abyssal::generation generation(sequence, prompt, sampling.raw);
   const InterruptCancels interrupt(generation);
   if (options.json) {
     const Reply reply = finish_reply(generation, nullptr);

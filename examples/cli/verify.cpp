@@ -34,7 +34,7 @@ struct Limits {
 };
 
 Limits limits_for(const aby_model_info &info, const VerifyOptions &options) {
-  const aby_weights weights = options.model.weights();
+  const aby_weights_kind weights = options.model.weights();
   const bool exact =
       weights == ABY_WEIGHTS_STORED && info.activations == ABY_DTYPE_F32 && info.cache_dtype == ABY_DTYPE_F32;
   Limits limits = exact ? Limits{2e-5, 1e-4, 2e-5, 1e-3f} : Limits{1e-2, 1e-2, 2e-2, 0.3f};
@@ -221,7 +221,7 @@ private:
       const auto got = tail(values_of<float>(sequence.output(ABY_OUTPUT_HIDDEN, layer)), want.size());
       report_.error(name, relative_error(got, want), limits_.hidden);
     }
-    const auto cached = [&](const char *kind, aby_output output) {
+    const auto cached = [&](const char *kind, aby_output_kind output) {
       const std::string name = name_of(kind);
       if (take(name))
         report_.error(name, relative_error(values_of<float>(sequence.output(output, layer)), expected_.floats(name)),
@@ -304,7 +304,7 @@ private:
     if (take(prompt + ".greedy_gap"))
       gap = expected_.floats(prompt + ".greedy_gap");
     abyssal::sequence sequence(model_);
-    aby_generation_options options = abyssal::default_generation_options();
+    aby_reply_options options = abyssal::default_reply_options();
     options.temperature = 0;
     options.ignore_eos = 1;
     options.plain = 1;

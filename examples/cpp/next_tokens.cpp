@@ -37,18 +37,18 @@ void print_greedy(const abyssal::sequence &sequence, std::uint64_t max_tokens) {
   abyssal::sequence fork = sequence.fork();
   const std::vector<std::int32_t> tokens = fork.tokens();
   fork.truncate(tokens.size() - 1); // a fork has no logits of its own: its last token is evaluated again
-  aby_generation_options options = abyssal::default_generation_options();
+  aby_reply_options options = abyssal::default_reply_options();
   options.temperature = 0;
   options.max_tokens = max_tokens;
   options.plain = 1;
   abyssal::generation generation(fork, {tokens.back()}, options);
   aby_event_kind kind = ABY_EVENT_PROMPT;
   while (kind != ABY_EVENT_END) {
-    const aby_event event = generation.step();
-    const std::string_view text = abyssal::text_of(event);
+    const aby_events events = generation.step();
+    const std::string_view text = abyssal::text_of(events, 0);
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
-    kind = event.kind;
+    kind = events.kind[0];
   }
   std::puts("");
 }

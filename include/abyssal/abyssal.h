@@ -6,15 +6,18 @@
  *
  * Status.    Every function that can fail returns aby_status: 0 is success, errors are negative and their codes never
  *            change. After an error aby_last_error() describes it on the calling thread, all out parameters are
- *            untouched, nothing needs cleaning up, and every object stays usable or can be destroyed.
+ *            untouched, nothing needs cleaning up, and every object stays usable or can be destroyed. An error's text
+ *            is whole UTF-8 characters, at most 2047 bytes.
  *            The library never aborts, exits, prints, throws across this boundary or installs a signal handler.
  * Out.       Out parameters come first. "out" must not be NULL unless the function says so.
  * Text.      Text in is UTF-8. Text out is bytes and a length written into the caller's memory. Functions that fill
- *            an array (out, capacity, out_count) write at most capacity elements and set *out_count to the number
- *            there are; a result larger than capacity means that the array was cut. out may be NULL when capacity is 0.
- * Structs.   Every struct starts with struct_size and is filled by its init function, called with sizeof(struct).
- *            Structs only ever grow at the end. A struct larger than the library knows is refused with
- *            ABY_ERROR_STRUCT_SIZE.
+ *            an array (out, capacity, out_count) set *out_count to the number of elements there are. Where they are
+ *            more than capacity, nothing is written and the result is ABY_ERROR_TOO_SMALL; with capacity 0, which asks
+ *            for the number alone, it is ABY_OK, and out may be NULL.
+ * Structs.   Every struct starts with struct_size. One that goes in is filled with the defaults by its init function,
+ *            called with sizeof(struct), and then changed. One that only comes out needs no init: the function that
+ *            fills it takes its size. Structs only ever grow at the end, and only sizes that a release had are accepted
+ *            (ABY_ERROR_STRUCT_SIZE). Fields named reserved must be 0.
  * Handles.   Handles are opaque and reference counted inside: a child keeps its parents alive, so the order of
  *            destruction never matters. Destroy functions accept NULL.
  * Pointers.  A returned pointer is borrowed; the comment says until when it is valid.
@@ -53,7 +56,7 @@ enum {
   ABY_OK = 0,
   ABY_ERROR_INTERNAL = -1,         /**< A bug in Abyssal. Please report the text. */
   ABY_ERROR_INVALID_ARGUMENT = -2, /**< NULL, out of range, or a contradiction between arguments. */
-  ABY_ERROR_STRUCT_SIZE = -3,      /**< struct_size is zero or larger than this library knows. */
+  ABY_ERROR_STRUCT_SIZE = -3,      /**< struct_size is none that this library knows. */
   ABY_ERROR_NO_MEMORY = -4,        /**< Host or device memory is exhausted. */
   ABY_ERROR_NOT_FOUND = -5,        /**< A file, tensor, backend or device does not exist. */
   ABY_ERROR_IO = -6,               /**< The operating system could not read or map a file. */
@@ -61,11 +64,13 @@ enum {
   ABY_ERROR_UNSUPPORTED = -8,      /**< Valid, but this build cannot do it (architecture, dtype, option). */
   ABY_ERROR_CANCELLED = -9,        /**< Cancelled by the caller. State is as before the call. */
   ABY_ERROR_BUSY = -10,            /**< The object is in use by a call on another thread. */
-  ABY_ERROR_CONTEXT_FULL = -11,    /**< The tokens do not fit into the context or the cache. */
+  ABY_ERROR_CONTEXT_FULL = -11,    /**< The tokens never fit: into the model's context, or the whole cache. */
   ABY_ERROR_TEMPLATE = -12,        /**< The chat template, or the messages given to it, are in error. */
   ABY_ERROR_ENCODING = -13,        /**< Text is not valid UTF-8. */
   ABY_ERROR_STATE = -14,           /**< The object is not in a state that allows this call. */
-  ABY_ERROR_DEVICE = -15           /**< The backend or its device failed. */
+  ABY_ERROR_DEVICE = -15,          /**< The backend or its device failed. */
+  ABY_ERROR_TOO_SMALL = -16,       /**< The array is too small; *out_count says what there is. */
+  ABY_ERROR_CACHE_FULL = -17       /**< The cache has no blocks free now: try again when other sequences have ended. */
 };
 
 #define ABY_VERSION_MAJOR 0
@@ -148,9 +153,6 @@ typedef struct aby_array {
   int64_t shape[ABY_MAX_RANK];
 } aby_array;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_array_init(aby_array *out, size_t struct_size);
-
 /* ---------------------------------------------------------------- backends and devices */
 
 /** What a backend offers. */
@@ -160,14 +162,11 @@ typedef struct aby_backend_info {
   const char *name;      /**< "cpu", "reference", ... Valid while the library is loaded. */
 } aby_backend_info;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_backend_info_init(aby_backend_info *out, size_t struct_size);
-
 /** Number of backends built into the library, best first. Since 0.1. */
 ABY_API aby_status aby_backend_count(size_t *out);
 
 /** Describes the backend at index, 0 to count - 1. Since 0.1. */
-ABY_API aby_status aby_backend_info_get(aby_backend_info *out, size_t index);
+ABY_API aby_status aby_backend_info_get(aby_backend_info *out, size_t struct_size, size_t index);
 
 /** A device of a backend, with its worker threads or streams. Any thread may use it; calls that run work on one
  *  device from several threads are served one after the other. */
@@ -196,14 +195,11 @@ typedef struct aby_device_info {
   const char *backend;   /**< Name of its backend. */
   const char *name;      /**< Such as the processor's model name. */
   const char *isa;       /**< Instruction sets in use, such as "avx2 avx512 avx512_bf16". */
-  uint64_t memory_bytes; /**< Memory of the device in all; 0 if unknown. */
+  uint64_t memory_bytes; /**< Memory of the device that this process may use; 0 if unknown. */
 } aby_device_info;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_device_info_init(aby_device_info *out, size_t struct_size);
-
 /** Describes a device. Since 0.1. */
-ABY_API aby_status aby_device_info_get(aby_device_info *out, const aby_device *device);
+ABY_API aby_status aby_device_info_get(aby_device_info *out, size_t struct_size, const aby_device *device);
 
 /** Releases the caller's reference. NULL is ignored. Since 0.1. */
 ABY_API void aby_device_destroy(aby_device *device);
@@ -223,7 +219,7 @@ enum { ABY_STAGE_READ = 0, /**< Reading headers. */ ABY_STAGE_WEIGHTS = 1 /**< P
 typedef int32_t (*aby_progress_fn)(void *context, aby_stage stage, uint64_t done, uint64_t total);
 
 /** How weights are held. Since 0.1. */
-typedef int32_t aby_weights;
+typedef int32_t aby_weights_kind;
 enum {
   ABY_WEIGHTS_STORED = 0, /**< As the checkpoint stores them. */
   ABY_WEIGHTS_INT8 = 1,   /**< Rounded to 8 bits when they are loaded: groups of 32 inputs share a float16 scale. */
@@ -235,7 +231,7 @@ enum {
 typedef void (*aby_warning_fn)(void *context, const char *text);
 
 /** The form of MLA attention. Both give the same but for rounding. */
-typedef int32_t aby_attention;
+typedef int32_t aby_attention_kind;
 enum {
   ABY_ATTENTION_AUTO = 0,     /**< By absorb_below: what is least work. The form, and with it last bits, then depends on
                                    how many tokens of a sequence share a pass. */
@@ -263,8 +259,10 @@ typedef struct aby_model_options {
   aby_dtype cache_dtype; /**< Type of cached rows: F32, BF16, I8, or AUTO: BF16 for quantised weights unless
                               activations is F32, else that of activations. I8: a float scale for each 64 values, and
                               k_rope of MLA in BF16: 58 % of the bytes of BF16 for kv_lora_rank 512. */
-  uint64_t cache_tokens; /**< Tokens that the cache of all sequences together holds; 0: the smaller of the model's
-                              context and 32768. Rounded up to whole blocks of 64. */
+  uint64_t cache_tokens; /**< Most tokens that the cache of all sequences together holds, rounded up to whole blocks of
+                              64. 0: as many as a quarter of the device's memory (aby_device_info.memory_bytes) holds,
+                              and at least the smaller of the model's context and 32768. Memory of the host is taken as
+                              blocks are used. */
   uint32_t absorb_below; /**< MLA attention is absorbed for sequences with fewer new tokens than this, else un-absorbed;
                               0: 128. 1: always un-absorbed. UINT32_MAX: always absorbed. */
   uint32_t mtp; /**< Non-zero: load the multi-token-prediction layer too. ABY_ERROR_UNSUPPORTED if there is none. */
@@ -272,10 +270,11 @@ typedef struct aby_model_options {
                                  for GGUF is in the file. */
   aby_progress_fn progress; /**< May be NULL. */
   void *progress_context;
-  aby_weights weights; /**< INT8, INT4: matrices that are stored in f32, f16, bf16 or f8_e4m3 are rounded while they are
-                            loaded, one at a time. As stored stay: what the checkpoint has in a block format already,
-                            the router, norms, embedding and head, and matrices whose rows are no multiple of 32. */
-  aby_attention attention;  /**< Other than AUTO, absorb_below must be 0. Grouped-query attention has one form. */
+  aby_weights_kind
+      weights; /**< INT8, INT4: matrices that are stored in f32, f16, bf16 or f8_e4m3 are rounded while they are
+               loaded, one at a time. As stored stay: what the checkpoint has in a block format already,
+               the router, norms, embedding and head, and matrices whose rows are no multiple of 32. */
+  aby_attention_kind attention; /**< Other than AUTO, absorb_below must be 0. Grouped-query attention has one form. */
   const char *packed_cache; /**< Folder for files that hold weights as the backend arranges them, so that the next open
                                  maps them instead of making them again; "" for beside the checkpoint; NULL: none. A
                                  file of other sources, options or another library is made anew. */
@@ -284,6 +283,8 @@ typedef struct aby_model_options {
   uint32_t reserved;
   aby_warning_fn warning; /**< Hears of a packed cache that cannot be read or written. May be NULL. */
   void *warning_context;
+  const int32_t *cancel; /**< Read until the call returns; any thread may set it. Once *cancel is not 0 the call returns
+                              ABY_ERROR_CANCELLED soon. NULL: nobody cancels. */
 } aby_model_options;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -299,19 +300,17 @@ typedef struct aby_model_plan {
   uint64_t weight_bytes;      /**< Memory of the prepared weights, mapped files included. */
   uint64_t mapped_bytes;      /**< Part of weight_bytes that stays in the mapped files. */
   uint64_t cache_bytes_per_token;
-  uint64_t cache_tokens;
-  uint64_t cache_bytes;   /**< Of the whole pool. */
+  uint64_t cache_tokens;  /**< Most tokens that the cache holds. */
+  uint64_t cache_bytes;   /**< Of the cache when it is full. */
   uint64_t scratch_bytes; /**< Most temporary memory of one pass. */
   uint64_t total_bytes;   /**< weight_bytes + cache_bytes + scratch_bytes. */
 } aby_model_plan;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_model_plan_init(aby_model_plan *out, size_t struct_size);
-
 /** Reads config and tensor headers of the checkpoint at path (see aby_model_open), checks that every tensor is there
  * with the right shape, and says what opening it would need. options may be NULL. Errors as aby_model_open. Since 0.1.
  */
-ABY_API aby_status aby_model_plan_get(aby_model_plan *out, const char *path, const aby_model_options *options);
+ABY_API aby_status aby_model_plan_get(aby_model_plan *out, size_t struct_size, const char *path,
+                                      const aby_model_options *options);
 
 /** Opens a checkpoint: a folder as published (config.json, *.safetensors, tokenizer.json), or a GGUF model: its file,
  * any one of its parts (NAME-00001-of-00003.gguf; the others lie beside it), or a folder that holds one GGUF model and
@@ -384,13 +383,12 @@ typedef struct aby_model_info {
                                  there are none. */
   aby_dtype arithmetic;  /**< What activations are rounded to in products with quantised weights: I8, I16, or F32. */
   uint32_t packed_cache; /**< 1 if weights are mapped from a packed cache. */
+  uint32_t tools;        /**< 1 if the chat template has a place for tools. */
+  uint32_t reserved;
 } aby_model_info;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_model_info_init(aby_model_info *out, size_t struct_size);
-
 /** Describes a model. Since 0.1. */
-ABY_API aby_status aby_model_info_get(aby_model_info *out, const aby_model *model);
+ABY_API aby_status aby_model_info_get(aby_model_info *out, size_t struct_size, const aby_model *model);
 
 /** The tokens that end a reply: eos_token_id of generation_config.json or config.json; of GGUF, tokenizer.ggml's
  *  eos_token_id and eot_token_id. Since 0.1. */
@@ -414,9 +412,6 @@ typedef struct aby_profile_part {
                        experts, as many as the tokens of a call can reach. */
 } aby_profile_part;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_profile_part_init(aby_profile_part *out, size_t struct_size);
-
 /** Starts measuring the evaluations of the model, from nothing (on non-zero), or stops (0); an evaluation that is
  *  running goes on as it began. Results are the same bits; every operation is waited for, which costs a device that
  *  runs ahead of the host its lead. Nothing is measured, and nothing lost, unless it is on. Since 0.1. */
@@ -427,7 +422,8 @@ ABY_API aby_status aby_model_profile_count(size_t *out, const aby_model *model);
 
 /** What was measured of the part at index, 0 to count - 1, while the profile was on: also after it was stopped.
  *  The time between the parts (copies, waiting for other sequences, the caller's own) is in none of them. Since 0.1. */
-ABY_API aby_status aby_model_profile_get(aby_profile_part *out, const aby_model *model, size_t index);
+ABY_API aby_status aby_model_profile_get(aby_profile_part *out, size_t struct_size, const aby_model *model,
+                                         size_t index);
 
 /** Releases the caller's reference. NULL is ignored. Since 0.1. */
 ABY_API void aby_model_destroy(aby_model *model);
@@ -464,24 +460,28 @@ typedef struct aby_chat_options {
   const char *tools_json;         /**< JSON array of tools as chat APIs describe them; NULL: none. */
   const char *variables_json;     /**< JSON object of further template variables, e.g. {"thinking":true}; NULL: none. */
   const char *chat_template;      /**< Used instead of the checkpoint's own; NULL: its own. */
+  uint32_t allow_dropped_tools;   /**< Non-zero: tools that the template has no place for are left out. Else they are
+                                       ABY_ERROR_UNSUPPORTED. */
+  uint32_t reserved;
 } aby_chat_options;
 
 /** Fills *out with the defaults. Since 0.1. */
 ABY_API aby_status aby_chat_options_init(aby_chat_options *out, size_t struct_size);
 
 /** Renders messages with the checkpoint's chat template, as Hugging Face renders them. messages_json is a JSON array
- *  such as [{"role":"user","content":"Hi"}]. The text holds the BOS marker where the template writes it: tokenize it
- *  without ABY_TOKENIZE_ADD_BOS. options may be NULL.
- *  ABY_ERROR_TEMPLATE: the template is in error or failed, with its message and line; ABY_ERROR_STATE: no template.
- *  Without a tokenizer as aby_model_tokenize. Since 0.1. */
+ *  such as [{"role":"user","content":"Hi"}]; content may be null, which a template that fails on it sees as "". The
+ * text holds the BOS marker where the template writes it: tokenize it without ABY_TOKENIZE_ADD_BOS. options may be
+ * NULL. ABY_ERROR_TEMPLATE: the template is in error or failed, with its message and line; ABY_ERROR_STATE: no
+ * template; ABY_ERROR_UNSUPPORTED: there are tools, and the template gives the same text without them. Without a
+ * tokenizer as aby_model_tokenize. Since 0.1. */
 ABY_API aby_status aby_model_render_chat(char *out, size_t capacity, size_t *out_length, const aby_model *model,
                                          const char *messages_json, size_t length, const aby_chat_options *options);
 
 /* ---------------------------------------------------------------- sequences */
 
-/** Tokens that were evaluated and their cache. One thread at a time; sequences of one model may run on different
- *  threads. A call on a sequence that is in use returns ABY_ERROR_BUSY; aby_sequence_cancel may come from any thread.
- */
+/** Tokens and the cache of their evaluation. One thread at a time; sequences of one model may run on different threads.
+ *  A call on a sequence that is in use returns ABY_ERROR_BUSY. So does, while a reply is written onto it, every call
+ * that would change it: until the reply has ended or was destroyed. */
 typedef struct aby_sequence aby_sequence;
 
 /** An empty sequence. Since 0.1. */
@@ -498,10 +498,11 @@ enum {
 /** Options of aby_sequence_eval. */
 typedef struct aby_eval_options {
   uint32_t struct_size;
-  uint32_t keep;   /**< ABY_KEEP_ flags. */
-  uint64_t logits; /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
-  uint32_t mtp;    /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
-  uint32_t chunk;  /**< Tokens of one pass; 0: 1024, or 512 where 1024 would need over 288 MiB of scratch. */
+  uint32_t keep;         /**< ABY_KEEP_ flags. */
+  uint64_t logits;       /**< Logits of how many of the last tokens to compute; default 1; more than there are: all. */
+  uint32_t mtp;          /**< Non-zero: run the MTP layer too; every evaluation of the sequence must then ask for it. */
+  uint32_t chunk;        /**< Tokens of one pass; 0: 1024, or 512 where 1024 would need over 288 MiB of scratch. */
+  const int32_t *cancel; /**< As in aby_model_options. */
 } aby_eval_options;
 
 /** Fills *out with the defaults. Since 0.1. */
@@ -509,7 +510,7 @@ ABY_API aby_status aby_eval_options_init(aby_eval_options *out, size_t struct_si
 
 /** Appends count tokens to the sequence and evaluates them. options may be NULL.
  *  ABY_ERROR_INVALID_ARGUMENT: a token outside the vocabulary, or count is 0; ABY_ERROR_CONTEXT_FULL;
- *  ABY_ERROR_CANCELLED. On error the sequence is as before, its outputs are gone. Since 0.1. */
+ *  ABY_ERROR_CACHE_FULL; ABY_ERROR_CANCELLED. On error the sequence is as before, its outputs are gone. Since 0.1. */
 ABY_API aby_status aby_sequence_eval(aby_sequence *sequence, const int32_t *tokens, size_t count,
                                      const aby_eval_options *options);
 
@@ -520,7 +521,7 @@ ABY_API aby_status aby_sequence_eval_batch(aby_sequence *const *sequences, const
                                            const size_t *counts, size_t count, const aby_eval_options *options);
 
 /** Results and cache contents of a sequence. */
-typedef int32_t aby_output;
+typedef int32_t aby_output_kind;
 enum {
   ABY_OUTPUT_LOGITS = 0,       /**< F32 [rows, vocab_size] of the last rows asked for; layer is ignored. */
   ABY_OUTPUT_HIDDEN = 1,       /**< F32 [tokens, hidden_size]: layer -1 after the final norm; 0 the embedding; L the
@@ -540,12 +541,13 @@ enum {
  *  call on the sequence that changes it (eval, truncate, update of the model) or its destruction; for cache outputs
  *  also only until the next cache output is asked for.
  *  ABY_ERROR_STATE: this result was not kept or does not exist for this model. Since 0.1. */
-ABY_API aby_status aby_sequence_output(aby_array *out, aby_sequence *sequence, aby_output output, int32_t layer);
+ABY_API aby_status aby_sequence_output(aby_array *out, size_t struct_size, aby_sequence *sequence,
+                                       aby_output_kind output, int32_t layer);
 
-/** Number of tokens evaluated. 0 after the model's weights were replaced. Since 0.1. */
+/** Number of tokens. 0 after the model's weights were replaced. Since 0.1. */
 ABY_API aby_status aby_sequence_length(size_t *out, const aby_sequence *sequence);
 
-/** The tokens evaluated so far. Since 0.1. */
+/** The tokens, those that a reply left to be evaluated included. Since 0.1. */
 ABY_API aby_status aby_sequence_tokens(int32_t *out, size_t capacity, size_t *out_count, const aby_sequence *sequence);
 
 /** Forgets all tokens from position length on. ABY_ERROR_INVALID_ARGUMENT if it is longer than the sequence.
@@ -556,10 +558,6 @@ ABY_API aby_status aby_sequence_truncate(aby_sequence *sequence, size_t length);
  *  Outputs are not carried over. Since 0.1. */
 ABY_API aby_status aby_sequence_fork(aby_sequence **out, const aby_sequence *sequence);
 
-/** Makes a running evaluation of the sequence return ABY_ERROR_CANCELLED soon; without one, does nothing.
- *  May be called from any thread. Since 0.1. */
-ABY_API aby_status aby_sequence_cancel(aby_sequence *sequence);
-
 /** Releases the caller's reference. NULL is ignored. Since 0.1. */
 ABY_API void aby_sequence_destroy(aby_sequence *sequence);
 
@@ -569,9 +567,8 @@ ABY_API void aby_sequence_destroy(aby_sequence *sequence);
 typedef struct aby_generation aby_generation;
 
 /** What binds the content of a reply. Since 0.1. */
-typedef int32_t aby_constraint;
+typedef int32_t aby_constraint_kind;
 enum {
-  ABY_CONSTRAINT_NONE = 0,
   ABY_CONSTRAINT_JSON_SCHEMA = 1, /**< The content is JSON that a schema of up to 4 MiB admits, with few blanks. */
   ABY_CONSTRAINT_REGEX = 2,  /**< The content as a whole matches a regular expression of up to 64 KiB, in the syntax
                                 of Rust's crate regex without anchors, lazy repetition and look-around. */
@@ -579,46 +576,68 @@ enum {
                                 Lark's notation that llguidance reads. */
 };
 
-/** Options of aby_generation_create. */
-typedef struct aby_generation_options {
+/** A compiled constraint. Immutable: any thread and any number of replies of its model may use it. */
+typedef struct aby_constraint aby_constraint;
+
+/** Compiles a constraint; length is in bytes. The first one of a model takes longer.
+ *  ABY_ERROR_INVALID_ARGUMENT: it does not compile, with the reason; ABY_ERROR_ENCODING; ABY_ERROR_STATE: the model has
+ *  no tokenizer, or the error of aby_model_tokenize. Since 0.1. */
+ABY_API aby_status aby_constraint_compile(aby_constraint **out, aby_model *model, aby_constraint_kind kind,
+                                          const char *text, size_t length);
+
+/** Releases the caller's reference. NULL is ignored. Since 0.1. */
+ABY_API void aby_constraint_destroy(aby_constraint *constraint);
+
+/** As seed: another one each time, which aby_generation_seed tells. */
+#define ABY_SEED_RANDOM UINT64_MAX
+/** As max_tokens: no limit but the context. */
+#define ABY_NO_LIMIT UINT64_MAX
+
+/** Of what log-probabilities are told. Since 0.1. */
+typedef int32_t aby_logprobs;
+enum {
+  ABY_LOGPROBS_NONE = 0,
+  ABY_LOGPROBS_MODEL = 1 /**< Of softmax(logits): before temperature, filters, mask and constraint. */
+};
+
+/** How a reply is drawn. Where the default is -1, a negative number stands for the checkpoint's own
+ *  (generation_config.json), and where that says nothing for the value that is called off. */
+typedef struct aby_reply_options {
   uint32_t struct_size;
   uint32_t ignore_eos; /**< Non-zero: end-of-sequence tokens do not end the reply. */
-  uint64_t max_tokens; /**< Most new tokens; 0: as many as the context holds. */
-  float temperature; /**< 0: greedy, ties to the lower id. Negative: the checkpoint's generation_config (1 if unset). */
-  float top_p;       /**< Keep the likeliest tokens of this total probability. 0: the checkpoint's (1 if unset). */
-  float min_p;       /**< Keep tokens at least this share as likely as the likeliest. 0: off. */
-  uint32_t top_k;    /**< Keep this many tokens. 0: the checkpoint's (all if unset). */
-  uint64_t seed;     /**< The same seed gives the same reply. */
-  const int32_t *stop_tokens; /**< Further tokens that end the reply; may be NULL. */
+  uint64_t max_tokens; /**< Most new tokens. Default ABY_NO_LIMIT; 0: the prompt is evaluated, and nothing is drawn. */
+  uint64_t seed;       /**< Default ABY_SEED_RANDOM. The same seed gives the same reply. */
+  float temperature;   /**< Default -1. 0: greedy, ties to the lower id. 1: off. */
+  float top_p;         /**< Default -1. Keep the likeliest tokens of this total probability. 1: off. */
+  float min_p;         /**< Default -1. Keep tokens at least this share as likely as the likeliest. 0: off. */
+  int32_t top_k;       /**< Default -1. Keep this many tokens. 0: off. */
+  aby_logprobs logprobs;
+  uint32_t plain; /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
+  uint32_t chunk; /**< Prompt tokens of one step; 0: as aby_eval_options.chunk. */
+  uint32_t reserved;
+  const int32_t *stop_tokens; /**< [stop_token_count] further tokens that end the reply; may be NULL. */
   uint64_t stop_token_count;
-  uint32_t plain;       /**< Non-zero: do not tell reasoning from content; all text is content, markers included. */
-  uint32_t chunk;       /**< Prompt tokens of one step; 0: as aby_eval_options.chunk. */
   const uint32_t *mask; /**< As aby_generation_set_mask takes it, for the first token and those after it; NULL: none. */
   uint64_t mask_count;  /**< Ids of the mask. */
-  aby_constraint constraint_kind; /**< What `constraint` is. */
-  uint32_t write_ahead;   /**< Microseconds, for callers whose way into the library and back is not short beside a
-                               token: a step that drew one draws the next ones too while all of it takes no longer than
-                               this, and the next steps give those at once. No step changes by it; but between two the
-                               sequence may be ahead of the events, and aby_generation_set_mask, a cancellation and
-                               destroying truncate it to them. 0: a step draws one token. Not with a constraint. */
-  const char *constraint; /**< The schema, expression or grammar. Only tokens that keep the content within it are drawn,
-                               and end-of-sequence tokens where it may end, ignore_eos or not; when nothing can follow
-                               the reply ends with ABY_FINISH_STOP and no token. Reasoning that the prompt opened is
-                               free, but cannot end the reply; everything after its end marker is content. With mask,
-                               tokens must pass both: a step that has none left fails with ABY_ERROR_STATE. Such a draw
-                               takes longer, the more so the more of the vocabulary fits. */
-} aby_generation_options;
+  const aby_constraint *constraint; /**< Of the same model; NULL: none. A reference is kept. Only tokens that keep the
+                               content within it are drawn, and end-of-sequence tokens where it may end, ignore_eos or
+                               not; when nothing can follow the reply ends with ABY_FINISH_STOP and no token. Reasoning
+                               that the prompt opened is free, but cannot end the reply; everything after its end
+                               marker is content. With mask, tokens must pass both: a step that has none left fails
+                               with ABY_ERROR_STATE. Such a draw takes longer, the more so the more of the vocabulary
+                               fits. */
+} aby_reply_options;
 
-/** Fills *out with the defaults: the checkpoint's own sampling, no limit. Since 0.1. */
-ABY_API aby_status aby_generation_options_init(aby_generation_options *out, size_t struct_size);
+/** Fills *out with the defaults: the checkpoint's own sampling, a random seed, no limit. Since 0.1. */
+ABY_API aby_status aby_reply_options_init(aby_reply_options *out, size_t struct_size);
 
-/** Starts a reply: the prompt tokens are appended to the sequence, then new tokens are drawn. The sequence must not be
- *  used otherwise until the reply has ended or was destroyed. count may be 0 if the sequence has logits of its last
- *  token. options may be NULL. The constraint is compiled here, and the first of a model takes longer.
- *  ABY_ERROR_INVALID_ARGUMENT: such as a constraint that does not compile, with the reason; ABY_ERROR_STATE: there is
- *  nothing to go on from, or no tokenizer for a constraint (or the error of aby_model_tokenize). Since 0.1. */
+/** Starts a reply: the prompt tokens are appended to the sequence, then new tokens are drawn. Until the reply has ended
+ *  or was destroyed, calls that change the sequence return ABY_ERROR_BUSY. count may be 0 if the sequence has logits of
+ *  its last token, or ends with tokens that a reply left to be evaluated. options may be NULL.
+ *  ABY_ERROR_CONTEXT_FULL: the prompt can never fit; ABY_ERROR_STATE: there is nothing to go on from; ABY_ERROR_BUSY: a
+ *  reply is being written onto the sequence. Since 0.1. */
 ABY_API aby_status aby_generation_create(aby_generation **out, aby_sequence *sequence, const int32_t *prompt,
-                                         size_t count, const aby_generation_options *options);
+                                         size_t count, const aby_reply_options *options);
 
 /** What a step did. */
 typedef int32_t aby_event_kind;
@@ -635,34 +654,44 @@ enum { ABY_TEXT_CONTENT = 0, ABY_TEXT_REASONING = 1 };
 /** Why a reply ended. */
 typedef int32_t aby_finish_reason;
 enum {
-  ABY_FINISH_NONE = 0,     /**< It has not. */
-  ABY_FINISH_STOP = 1,     /**< End-of-sequence or a stop token. */
-  ABY_FINISH_LENGTH = 2,   /**< max_tokens, or the context is full. */
-  ABY_FINISH_CANCELLED = 3 /**< aby_generation_cancel. */
+  ABY_FINISH_NONE = 0,      /**< It has not. */
+  ABY_FINISH_STOP = 1,      /**< An end-of-sequence or stop token, or a constraint that has all it can have. */
+  ABY_FINISH_LENGTH = 2,    /**< max_tokens. */
+  ABY_FINISH_CANCELLED = 3, /**< aby_generation_cancel. */
+  ABY_FINISH_CONTEXT = 4    /**< The model's context, or the whole cache, is full. */
 };
 
-/** One step's result. */
-typedef struct aby_event {
+/** What happened, n events in columns: event i has element i of each. Valid until the next step. */
+typedef struct aby_events {
   uint32_t struct_size;
-  aby_event_kind kind;
-  int32_t token; /**< ABY_EVENT_TOKEN: its id. ABY_EVENT_END: the token that ended it. Else -1. */
-  aby_text_kind text_kind;
-  const char *text;                /**< Whole UTF-8 characters, not ended by NUL; valid until the next step. */
-  uint64_t text_length;            /**< In bytes. */
-  aby_finish_reason finish_reason; /**< ABY_EVENT_END. */
   uint32_t reserved;
-  uint64_t prompt_done; /**< Prompt tokens evaluated. */
-  uint64_t prompt_total;
-  uint64_t completion_tokens; /**< Tokens drawn, an end-of-sequence token included. */
-  uint64_t reasoning_tokens;  /**< Of those, tokens of the reasoning, markers included. */
-} aby_event;
+  uint64_t count;                 /**< n */
+  const aby_event_kind *kind;     /**< [n] */
+  const int32_t *token;           /**< [n] TOKEN: its id. END: the token that ended the reply. Else -1. */
+  const float *logprob;           /**< [n] of the token, as aby_reply_options.logprobs says; NaN if there is none. */
+  const aby_text_kind *text_kind; /**< [n] */
+  const uint64_t *text_begin;     /**< [n + 1] event i has the bytes from text_begin[i] to text_begin[i + 1]. */
+  const char *text;               /**< All text, whole UTF-8 characters, not ended by NUL. */
+  const aby_finish_reason *finish_reason; /**< [n] of END */
+  const uint64_t *prompt_tokens;          /**< [n] of the prompt, evaluated so far */
+  const uint64_t *prompt_total;           /**< [n] */
+  const uint64_t *completion_tokens;      /**< [n] drawn so far, an end-of-sequence token included */
+  const uint64_t *reasoning_tokens;       /**< [n] of those, tokens of the reasoning, markers included */
+} aby_events;
 
-/** Fills *out with zeros and struct_size. Since 0.1. */
-ABY_API aby_status aby_event_init(aby_event *out, size_t struct_size);
+/** Does one step: a chunk of the prompt, or one token, and then further tokens while all of it takes no longer than
+ *  microseconds, for callers whose way into the library and back is not short beside a token; 0: one event. After
+ *  ABY_EVENT_END every further step returns the same END without text.
+ *  A token is evaluated when the next one is wanted. While the reply is written, the sequence has the prompt and all
+ *  tokens of the events given but the last one. After the end, whatever its reason, and after the reply was destroyed,
+ * it has that one too, which is then evaluated with what comes next; unless the context has no room for it. The token
+ * of an END does not belong to it. ABY_ERROR_CACHE_FULL and other errors of the step leave the reply as it was before;
+ * it may be tried again. Since 0.1. */
+ABY_API aby_status aby_generation_step(aby_events *out, size_t struct_size, aby_generation *generation,
+                                       uint64_t microseconds);
 
-/** Does one step: a chunk of the prompt, or one token. After ABY_EVENT_END every further step returns the same END
- *  without text. An error of the step leaves the reply as it was before; it may be tried again. Since 0.1. */
-ABY_API aby_status aby_generation_step(aby_event *out, aby_generation *generation);
+/** The seed that the reply is drawn with. Since 0.1. */
+ABY_API aby_status aby_generation_seed(uint64_t *out, const aby_generation *generation);
 
 /** Allows some tokens only, from the next one drawn until the mask is set again; NULL and 0 lift it. words has a bit
  *  for each of count ids, which are the model's vocab_size: bit i % 32 of words[i / 32] is set for an id i that may be
@@ -672,8 +701,8 @@ ABY_API aby_status aby_generation_step(aby_event *out, aby_generation *generatio
  *  ABY_ERROR_INVALID_ARGUMENT: another count, or no id is allowed; the mask before stays. Since 0.1. */
 ABY_API aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *words, size_t count);
 
-/** Ends the reply at the next step with ABY_FINISH_CANCELLED, interrupting a running one. The sequence keeps what was
- *  evaluated. May be called from any thread. Since 0.1. */
+/** Ends the reply at the next step with ABY_FINISH_CANCELLED, interrupting a running one. May be called from any
+ * thread. Since 0.1. */
 ABY_API aby_status aby_generation_cancel(aby_generation *generation);
 
 /** Releases the caller's reference. NULL is ignored. Since 0.1. */

@@ -51,7 +51,7 @@ inline aby_device_options default_device_options() { return ABYSSAL_MAKE(aby_dev
 inline aby_model_options default_model_options() { return ABYSSAL_MAKE(aby_model_options); }
 inline aby_chat_options default_chat_options() { return ABYSSAL_MAKE(aby_chat_options); }
 inline aby_eval_options default_eval_options() { return ABYSSAL_MAKE(aby_eval_options); }
-inline aby_generation_options default_generation_options() { return ABYSSAL_MAKE(aby_generation_options); }
+inline aby_reply_options default_reply_options() { return ABYSSAL_MAKE(aby_reply_options); }
 inline aby_tensor default_tensor() { return ABYSSAL_MAKE(aby_tensor); }
 
 inline std::string version() { return aby_version_string(); }
@@ -62,8 +62,8 @@ inline std::vector<aby_backend_info> backends() {
   check(aby_backend_count(&count));
   std::vector<aby_backend_info> all;
   for (std::size_t i = 0; i < count; ++i) {
-    auto info = ABYSSAL_MAKE(aby_backend_info);
-    check(aby_backend_info_get(&info, i));
+    aby_backend_info info;
+    check(aby_backend_info_get(&info, sizeof info, i));
     all.push_back(info);
   }
   return all;
@@ -76,7 +76,9 @@ template <typename Element, typename Fill> std::vector<Element> read_array(std::
   std::vector<Element> values(guess);
   for (;;) { // more than once only when the guess was too low
     std::size_t count = 0;
-    check(fill(values.data(), values.size(), &count));
+    const aby_status status = fill(values.data(), values.size(), &count);
+    if (status != ABY_ERROR_TOO_SMALL)
+      check(status);
     const bool complete = count <= values.size();
     values.resize(count);
     if (complete)
@@ -93,6 +95,7 @@ template <typename Fill> std::string read_text(std::size_t guess, Fill &&fill) {
 inline const char *noun(const aby_device *) { return "device"; }
 inline const char *noun(const aby_model *) { return "model"; }
 inline const char *noun(const aby_sequence *) { return "sequence"; }
+inline const char *noun(const aby_constraint *) { return "constraint"; }
 inline const char *noun(const aby_generation *) { return "reply"; }
 inline const char *noun(const aby_experts *) { return "expert layer"; }
 inline const char *noun(const aby_mla *) { return "MLA layer"; }
@@ -147,8 +150,8 @@ public:
   explicit device(aby_device *owned) : handle_(owned) {}
 
   aby_device_info info() const {
-    auto info = ABYSSAL_MAKE(aby_device_info);
-    check(aby_device_info_get(&info, handle_.get().get()));
+    aby_device_info info;
+    check(aby_device_info_get(&info, sizeof info, handle_.get().get()));
     return info;
   }
   std::shared_ptr<aby_device> get() const { return handle_.get(); }
@@ -182,8 +185,8 @@ public:
   }
 
   static aby_model_plan plan(const std::string &path, const aby_model_options &options = default_model_options()) {
-    auto plan = ABYSSAL_MAKE(aby_model_plan);
-    check(aby_model_plan_get(&plan, path.c_str(), &options));
+    aby_model_plan plan;
+    check(aby_model_plan_get(&plan, sizeof plan, path.c_str(), &options));
     return plan;
   }
 
@@ -196,8 +199,8 @@ public:
   }
 
   aby_model_info info() const {
-    auto info = ABYSSAL_MAKE(aby_model_info);
-    check(aby_model_info_get(&info, handle_.get().get()));
+    aby_model_info info;
+    check(aby_model_info_get(&info, sizeof info, handle_.get().get()));
     return info;
   }
   std::vector<std::int32_t> eos_tokens() const {
@@ -220,8 +223,8 @@ public:
     check(aby_model_profile_count(&count, held.get()));
     std::vector<aby_profile_part> parts;
     for (std::size_t i = 0; i < count; ++i) {
-      auto part = ABYSSAL_MAKE(aby_profile_part);
-      check(aby_model_profile_get(&part, held.get(), i));
+      aby_profile_part part;
+      check(aby_model_profile_get(&part, sizeof part, held.get(), i));
       parts.push_back(part);
     }
     return parts;
@@ -278,9 +281,9 @@ public:
   }
 
   // A result: see aby_sequence_output for its shape and how long its data is valid.
-  aby_array output(aby_output kind, std::int32_t layer = 0) {
-    auto array = ABYSSAL_MAKE(aby_array);
-    check(aby_sequence_output(&array, handle_.get().get(), kind, layer));
+  aby_array output(aby_output_kind kind, std::int32_t layer = 0) {
+    aby_array array;
+    check(aby_sequence_output(&array, sizeof array, handle_.get().get(), kind, layer));
     return array;
   }
   aby_array logits() { return output(ABY_OUTPUT_LOGITS); }
@@ -304,7 +307,6 @@ public:
     check(aby_sequence_fork(&copy, held.get()));
     return sequence(handle(copy));
   }
-  void cancel() { check(aby_sequence_cancel(handle_.get().get())); }
 
   std::shared_ptr<aby_sequence> get() const { return handle_.get(); }
   bool closed() const { return handle_.closed(); }
@@ -343,22 +345,46 @@ inline std::vector<std::uint32_t> mask_words(const std::uint8_t *allowed, std::s
   return words;
 }
 
+// A compiled constraint: see aby_constraint.
+class constraint {
+public:
+  constraint(const model &of, aby_constraint_kind kind, std::string_view text) {
+    aby_constraint *compiled = nullptr;
+    check(aby_constraint_compile(&compiled, of.get().get(), kind, text.data(), text.size()));
+    handle_ = handle(compiled);
+  }
+
+  // For aby_reply_options.constraint. Keep it until the reply is made, which then keeps it itself.
+  std::shared_ptr<aby_constraint> get() const { return handle_.get(); }
+  bool closed() const { return handle_.closed(); }
+  void close() { handle_.close(); }
+
+private:
+  using handle = detail::shared_handle<aby_constraint, aby_constraint_destroy>;
+  handle handle_;
+};
+
 // A reply, a step at a time: see aby_generation.
 class generation {
 public:
   generation(const sequence &on, const std::vector<std::int32_t> &prompt,
-             const aby_generation_options &options = default_generation_options()) {
+             const aby_reply_options &options = default_reply_options()) {
     const auto parent = on.get();
     aby_generation *created = nullptr;
     check(aby_generation_create(&created, parent.get(), prompt.data(), prompt.size(), &options));
     handle_ = handle(created, parent);
   }
 
-  // The event's text is valid until the next step.
-  aby_event step() {
-    auto event = ABYSSAL_MAKE(aby_event);
-    check(aby_generation_step(&event, handle_.get().get()));
-    return event;
+  // The events are valid until the next step.
+  aby_events step(std::uint64_t microseconds = 0) {
+    aby_events events;
+    check(aby_generation_step(&events, sizeof events, handle_.get().get(), microseconds));
+    return events;
+  }
+  std::uint64_t seed() const {
+    std::uint64_t seed = 0;
+    check(aby_generation_seed(&seed, handle_.get().get()));
+    return seed;
   }
   // A flag for each id of the vocabulary: not 0 for one that may be drawn. None at all lift the mask.
   void set_mask(const std::uint8_t *allowed, std::size_t count) {
@@ -377,9 +403,10 @@ private:
   handle handle_;
 };
 
-// The text of an event.
-inline std::string_view text_of(const aby_event &event) {
-  return std::string_view(event.text != nullptr ? event.text : "", static_cast<std::size_t>(event.text_length));
+// The text of event i.
+inline std::string_view text_of(const aby_events &events, std::size_t i) {
+  const auto begin = static_cast<std::size_t>(events.text_begin[i]);
+  return std::string_view(events.text + begin, static_cast<std::size_t>(events.text_begin[i + 1]) - begin);
 }
 
 // ---------------------------------------------------------------- ops.h

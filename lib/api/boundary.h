@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 
 namespace abyssal::api {
@@ -25,9 +26,16 @@ template <typename Pointer> void require(const Pointer *pointer, const char *nam
     fail(ABY_ERROR_INVALID_ARGUMENT, name, " is NULL");
 }
 
-inline void check_struct_size(std::size_t size, std::size_t known, const char *name) {
-  if (size < sizeof(std::uint32_t) || size > known)
-    fail(ABY_ERROR_STRUCT_SIZE, name, ": struct_size is ", size, "; this library knows up to ", known,
+// The sizes that a struct had in releases. One that grows gets a specialisation with the old ones too, in ascending
+// order; the functions below then read and write as much as the caller's has.
+template <typename Struct> struct ReleasedSizes {
+  static constexpr std::size_t all[] = {sizeof(Struct)};
+};
+
+template <typename Struct> void check_struct_size(std::size_t size, const char *name) {
+  const auto &known = ReleasedSizes<Struct>::all;
+  if (std::find(std::begin(known), std::end(known), size) == std::end(known))
+    fail(ABY_ERROR_STRUCT_SIZE, name, ": struct_size is ", size, "; this library knows ", *(std::end(known) - 1),
          " bytes. Fill the struct with its init function, and use a library at least as new as the header");
 }
 
@@ -42,7 +50,7 @@ template <typename Struct>
 aby_status init_struct(Struct *out, std::size_t size, const Struct &defaults, const char *name) {
   return guard([&] {
     require(out, "out");
-    check_struct_size(size, sizeof(Struct), name);
+    check_struct_size<Struct>(size, name);
     write_struct(out, defaults, size);
   });
 }
@@ -51,17 +59,25 @@ aby_status init_struct(Struct *out, std::size_t size, const Struct &defaults, co
 template <typename Struct> Struct read_struct(const Struct *options, const Struct &defaults, const char *name) {
   Struct value = defaults;
   if (options != nullptr) {
-    check_struct_size(options->struct_size, sizeof(Struct), name);
+    check_struct_size<Struct>(options->struct_size, name);
     std::memcpy(static_cast<void *>(&value), options, options->struct_size);
   }
+  if constexpr (requires { value.reserved; })
+    if (value.reserved != 0)
+      fail(ABY_ERROR_INVALID_ARGUMENT, name, ": reserved is ", value.reserved, "; expected 0");
   return value;
 }
 
-// The body of a function that describes something: fills the caller's struct.
-template <typename Struct> void fill_struct(Struct *out, const Struct &value, const char *name) {
+// Checks a struct that will be filled, before anything is done.
+template <typename Struct> void check_out(const Struct *out, std::size_t size, const char *name) {
   require(out, "out");
-  check_struct_size(out->struct_size, sizeof(Struct), name);
-  write_struct(out, value, out->struct_size);
+  check_struct_size<Struct>(size, name);
+}
+
+// The body of a function that describes something: fills the caller's struct.
+template <typename Struct> void fill_struct(Struct *out, std::size_t size, const Struct &value, const char *name) {
+  check_out(out, size, name);
+  write_struct(out, value, size);
 }
 
 // The (out, capacity, out_count) rule.
@@ -70,8 +86,11 @@ void write_array(Element *out, std::size_t capacity, std::size_t *out_count, con
   require(out_count, "out_count");
   if (capacity > 0)
     require(out, "out");
-  std::copy_n(from, std::min(capacity, count), out);
   *out_count = count;
+  if (capacity > 0 && capacity < count)
+    fail(ABY_ERROR_TOO_SMALL, "the array has room for ", capacity, ", and there are ", count);
+  if (capacity > 0)
+    std::copy_n(from, count, out);
 }
 
 // Text from the caller.

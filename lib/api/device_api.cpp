@@ -6,10 +6,6 @@ using namespace abyssal::api;
 
 extern "C" {
 
-aby_status aby_backend_info_init(aby_backend_info *out, size_t struct_size) {
-  return init_struct(out, struct_size, aby_backend_info{}, "aby_backend_info");
-}
-
 aby_status aby_backend_count(size_t *out) {
   return guard([&] {
     require(out, "out");
@@ -17,7 +13,7 @@ aby_status aby_backend_count(size_t *out) {
   });
 }
 
-aby_status aby_backend_info_get(aby_backend_info *out, size_t index) {
+aby_status aby_backend_info_get(aby_backend_info *out, size_t struct_size, size_t index) {
   return guard([&] {
     const auto backends = built_in_backends();
     if (index >= backends.size())
@@ -27,7 +23,7 @@ aby_status aby_backend_info_get(aby_backend_info *out, size_t index) {
     const aby_status status = backends[index]->device_count(&info.device_count);
     if (status != ABY_OK)
       fail(status, "backend ", info.name, ": ", backends[index]->error_text());
-    fill_struct(out, info, "aby_backend_info");
+    fill_struct(out, struct_size, info, "aby_backend_info");
   });
 }
 
@@ -47,11 +43,7 @@ aby_status aby_device_open(aby_device **out, const aby_device_options *options) 
   });
 }
 
-aby_status aby_device_info_init(aby_device_info *out, size_t struct_size) {
-  return init_struct(out, struct_size, aby_device_info{}, "aby_device_info");
-}
-
-aby_status aby_device_info_get(aby_device_info *out, const aby_device *device) {
+aby_status aby_device_info_get(aby_device_info *out, size_t struct_size, const aby_device *device) {
   return guard([&] {
     require(device, "device");
     aby_device_info info{};
@@ -60,7 +52,7 @@ aby_status aby_device_info_get(aby_device_info *out, const aby_device *device) {
     info.name = device->info.name;
     info.isa = device->info.isa;
     info.memory_bytes = device->info.memory_bytes;
-    fill_struct(out, info, "aby_device_info");
+    fill_struct(out, struct_size, info, "aby_device_info");
   });
 }
 

@@ -3,26 +3,37 @@
 
 #include <chrono>
 #include <cmath>
+#include <random>
 
 using namespace abyssal;
 using namespace abyssal::api;
 
 namespace {
 
-aby_generation_options default_generation_options() noexcept {
-  aby_generation_options options{};
-  options.temperature = -1.0f;
+aby_reply_options default_reply_options() noexcept {
+  aby_reply_options options{};
+  options.max_tokens = ABY_NO_LIMIT;
+  options.seed = ABY_SEED_RANDOM;
+  options.temperature = options.top_p = options.min_p = -1.0f;
+  options.top_k = -1;
   return options;
 }
 
-void check_probability(float value, const char *name) {
-  if (!(value >= 0.0f && value <= 1.0f))
-    fail(ABY_ERROR_INVALID_ARGUMENT, name, " is ", value, "; expected 0 to 1");
+// A number of at most 53 bits, which every language's numbers hold.
+std::uint64_t random_seed() {
+  std::random_device device;
+  const std::uint64_t high = device() & 0x1FFFFFU;
+  return high << 32 | (device() & 0xFFFFFFFFU);
 }
 
-SamplingOptions sampling_options(const aby_generation_options &given, const ModelConfig &config) {
-  check_probability(given.top_p, "top_p");
-  check_probability(given.min_p, "min_p");
+// Negative: the checkpoint's own, or what stands for off.
+float share_of(float given, const std::optional<float> &own, float off, const char *name) {
+  if (!(given <= 1.0f))
+    fail(ABY_ERROR_INVALID_ARGUMENT, name, " is ", given, "; expected 0 to 1, or -1 for the checkpoint's own");
+  return given >= 0 ? given : own.value_or(off);
+}
+
+SamplingOptions sampling_options(const aby_reply_options &given, const ModelConfig &config) {
   if (!std::isfinite(given.temperature))
     fail(ABY_ERROR_INVALID_ARGUMENT, "temperature is ", given.temperature, "; expected a finite number");
   SamplingOptions options;
@@ -30,10 +41,10 @@ SamplingOptions sampling_options(const aby_generation_options &given, const Mode
     options.temperature = given.temperature;
   else
     options.temperature = config.do_sample ? config.temperature.value_or(1.0f) : 0.0f;
-  options.top_p = given.top_p > 0 ? given.top_p : config.top_p.value_or(1.0f);
-  options.min_p = given.min_p;
-  options.top_k = given.top_k > 0 ? given.top_k : static_cast<std::uint32_t>(config.top_k.value_or(0));
-  options.seed = given.seed;
+  options.top_p = share_of(given.top_p, config.top_p, 1.0f, "top_p");
+  options.min_p = share_of(given.min_p, config.min_p, 0.0f, "min_p");
+  options.top_k = static_cast<std::uint32_t>(given.top_k >= 0 ? given.top_k : config.top_k.value_or(0));
+  options.seed = given.seed != ABY_SEED_RANDOM ? given.seed : random_seed();
   return options;
 }
 
@@ -46,84 +57,90 @@ std::vector<std::uint32_t> words_of_mask(const std::uint32_t *words, std::uint64
   return {words, words + mask_words(static_cast<std::size_t>(count))};
 }
 
-std::optional<ConstraintKind> constraint_kind(const aby_generation_options &given) {
-  if (given.constraint_kind < ABY_CONSTRAINT_NONE || given.constraint_kind > ABY_CONSTRAINT_GRAMMAR)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "constraint_kind is ", given.constraint_kind,
-         "; expected a value of aby_constraint");
-  if (given.constraint_kind == ABY_CONSTRAINT_NONE) {
-    if (given.constraint != nullptr)
-      fail(ABY_ERROR_INVALID_ARGUMENT, "constraint is given, but constraint_kind does not say what it is");
-    return std::nullopt;
-  }
-  require(given.constraint, "constraint");
-  return static_cast<ConstraintKind>(given.constraint_kind);
+std::shared_ptr<const CompiledConstraint> constraint_of(const aby_reply_options &given, const LoadedModel &model) {
+  if (given.constraint == nullptr)
+    return nullptr;
+  if (given.constraint->model.get() != &model)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "constraint: it was compiled for another model");
+  return given.constraint->compiled;
 }
 
-GenerationOptions generation_options(const aby_generation_options *raw_options, const ModelConfig &config) {
-  const auto given = read_struct(raw_options, default_generation_options(), "aby_generation_options");
+GenerationOptions generation_options(const aby_reply_options *raw_options, const LoadedModel &model) {
+  const auto given = read_struct(raw_options, default_reply_options(), "aby_reply_options");
+  if (given.logprobs < ABY_LOGPROBS_NONE || given.logprobs > ABY_LOGPROBS_MODEL)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "logprobs is ", given.logprobs, "; expected ABY_LOGPROBS_NONE or _MODEL");
   GenerationOptions options;
   options.ignore_eos = given.ignore_eos != 0;
   options.max_tokens = given.max_tokens;
-  options.sampling = sampling_options(given, config);
+  options.sampling = sampling_options(given, model.config());
+  options.logprobs = given.logprobs == ABY_LOGPROBS_MODEL;
   if (given.stop_token_count > 0) {
     require(given.stop_tokens, "stop_tokens");
     options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
   }
-  options.mask = words_of_mask(given.mask, given.mask_count, config);
-  options.constraint_kind = constraint_kind(given);
-  if (options.constraint_kind)
-    options.constraint = given.constraint;
+  options.mask = words_of_mask(given.mask, given.mask_count, model.config());
+  options.constraint = constraint_of(given, model);
   options.plain = given.plain != 0;
   options.chunk = given.chunk;
-  options.write_ahead = std::chrono::microseconds(given.write_ahead);
   return options;
+}
+
+ConstraintKind constraint_kind(aby_constraint_kind kind) {
+  if (kind < ABY_CONSTRAINT_JSON_SCHEMA || kind > ABY_CONSTRAINT_GRAMMAR)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "kind is ", kind, "; expected a value of aby_constraint_kind");
+  return static_cast<ConstraintKind>(kind);
 }
 
 } // namespace
 
 extern "C" {
 
-aby_status aby_generation_options_init(aby_generation_options *out, size_t struct_size) {
-  return init_struct(out, struct_size, default_generation_options(), "aby_generation_options");
+aby_status aby_constraint_compile(aby_constraint **out, aby_model *model, aby_constraint_kind kind, const char *text,
+                                  size_t length) {
+  return guard([&] {
+    require(out, "out");
+    require(model, "model");
+    require(text, "text");
+    auto compiled = model->model->constraints().compile(constraint_kind(kind), std::string_view(text, length));
+    *out = new aby_constraint{model->model, std::move(compiled)};
+  });
+}
+
+void aby_constraint_destroy(aby_constraint *constraint) { delete constraint; }
+
+aby_status aby_reply_options_init(aby_reply_options *out, size_t struct_size) {
+  return init_struct(out, struct_size, default_reply_options(), "aby_reply_options");
 }
 
 aby_status aby_generation_create(aby_generation **out, aby_sequence *sequence, const int32_t *prompt, size_t count,
-                                 const aby_generation_options *options) {
+                                 const aby_reply_options *options) {
   return guard([&] {
     require(out, "out");
     require(sequence, "sequence");
     if (count > 0)
       require(prompt, "prompt");
-    const ModelConfig &config = sequence->sequence->model()->config();
     auto handle = std::make_unique<aby_generation>();
     handle->generation = std::make_unique<Generation>(sequence->sequence, std::span<const std::int32_t>(prompt, count),
-                                                      generation_options(options, config));
+                                                      generation_options(options, *sequence->sequence->model()));
     *out = handle.release();
   });
 }
 
-aby_status aby_event_init(aby_event *out, size_t struct_size) {
-  return init_struct(out, struct_size, aby_event{}, "aby_event");
+aby_status aby_generation_step(aby_events *out, size_t struct_size, aby_generation *generation, uint64_t microseconds) {
+  return guard([&] {
+    check_out(out, struct_size, "aby_events");
+    require(generation, "generation");
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 40; // a week and more
+    const std::chrono::microseconds time(std::min(microseconds, kMost));
+    fill_struct(out, struct_size, generation->generation->step(time).view(), "aby_events");
+  });
 }
 
-aby_status aby_generation_step(aby_event *out, aby_generation *generation) {
+aby_status aby_generation_seed(uint64_t *out, const aby_generation *generation) {
   return guard([&] {
     require(out, "out");
     require(generation, "generation");
-    check_struct_size(out->struct_size, sizeof(aby_event), "aby_event");
-    const GenerationEvent result = generation->generation->step();
-    aby_event event{};
-    event.kind = result.kind;
-    event.token = result.token;
-    event.text_kind = result.text_kind;
-    event.text = generation->generation->text().data();
-    event.text_length = generation->generation->text().size();
-    event.finish_reason = result.finish_reason;
-    event.prompt_done = result.prompt_done;
-    event.prompt_total = result.prompt_total;
-    event.completion_tokens = result.completion_tokens;
-    event.reasoning_tokens = result.reasoning_tokens;
-    fill_struct(out, event, "aby_event");
+    *out = generation->generation->seed();
   });
 }
 

@@ -22,6 +22,11 @@ struct aby_sequence {
   std::shared_ptr<abyssal::Sequence> sequence;
 };
 
+struct aby_constraint {
+  std::shared_ptr<abyssal::LoadedModel> model; // whose vocabulary it knows
+  std::shared_ptr<const abyssal::CompiledConstraint> compiled;
+};
+
 struct aby_generation {
   std::unique_ptr<abyssal::Generation> generation;
 };

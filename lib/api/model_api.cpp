@@ -1,6 +1,7 @@
 #include "api/boundary.h"
 #include "api/handles.h"
 
+#include "base/cancel_flag.h"
 #include "engine/quantise_checkpoint.h"
 #include "weights/memory_source.h"
 
@@ -25,7 +26,7 @@ aby_dtype check_activations(aby_dtype dtype) {
   return dtype;
 }
 
-aby_weights check_weights(aby_weights weights) {
+aby_weights_kind check_weights(aby_weights_kind weights) {
   if (weights < ABY_WEIGHTS_STORED || weights > ABY_WEIGHTS_INT4)
     fail(ABY_ERROR_INVALID_ARGUMENT, "weights is ", weights, "; expected ABY_WEIGHTS_STORED, _INT8 or _INT4");
   return weights;
@@ -74,12 +75,24 @@ ModelOptions model_options(const aby_model_options *raw_options) {
       warning(context, text.c_str());
     };
   options.tokenizer = given.tokenizer != nullptr ? given.tokenizer : "";
-  if (given.progress != nullptr)
-    options.progress = [progress = given.progress,
-                        context = given.progress_context](aby_stage stage, std::uint64_t done, std::uint64_t total) {
-      return progress(context, stage, done, total) == 0;
-    };
+  options.progress = [progress = given.progress, context = given.progress_context,
+                      cancel = given.cancel](aby_stage stage, std::uint64_t done, std::uint64_t total) {
+    return !is_set(cancel) && (progress == nullptr || progress(context, stage, done, total) == 0) && !is_set(cancel);
+  };
   return options;
+}
+
+std::vector<aby_tensor> read_tensors(const aby_tensor *const *tensors, std::size_t count) {
+  if (count > 0)
+    require(tensors, "tensors");
+  std::vector<aby_tensor> read;
+  read.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string name = concat("tensor ", i);
+    require(tensors[i], name.c_str());
+    read.push_back(read_struct(tensors[i], aby_tensor{}, name.c_str()));
+  }
+  return read;
 }
 
 aby_model_plan plan_struct(const ModelPlan &plan, std::int32_t layers) {
@@ -161,6 +174,7 @@ aby_model_info info_struct(const aby_model &handle) {
   info.cache_dtype = model.cache().dtype();
   info.arithmetic = model.arithmetic().quantised;
   info.packed_cache = model.from_packed_cache() ? 1 : 0;
+  info.tools = text.chat_template && text.chat_template->takes_tools() ? 1 : 0;
   const ModelPlan &plan = model.plan();
   info.parameters = plan.totals.parameters;
   info.active_parameters = plan.active_parameters;
@@ -181,17 +195,14 @@ aby_status aby_model_options_init(aby_model_options *out, size_t struct_size) {
   return init_struct(out, struct_size, default_model_options(), "aby_model_options");
 }
 
-aby_status aby_model_plan_init(aby_model_plan *out, size_t struct_size) {
-  return init_struct(out, struct_size, aby_model_plan{}, "aby_model_plan");
-}
-
-aby_status aby_model_plan_get(aby_model_plan *out, const char *path, const aby_model_options *options) {
+aby_status aby_model_plan_get(aby_model_plan *out, size_t struct_size, const char *path,
+                              const aby_model_options *options) {
   return guard([&] {
-    require(out, "out");
+    check_out(out, struct_size, "aby_model_plan");
     require(path, "path");
     ModelConfig config;
     const ModelPlan plan = LoadedModel::plan(path, model_options(options), config);
-    fill_struct(out, plan_struct(plan, config.num_hidden_layers), "aby_model_plan");
+    fill_struct(out, struct_size, plan_struct(plan, config.num_hidden_layers), "aby_model_plan");
   });
 }
 
@@ -208,19 +219,15 @@ aby_status aby_model_open_tensors(aby_model **out, const char *config_json, cons
   return guard([&] {
     require(out, "out");
     require(config_json, "config_json");
-    if (count > 0)
-      require(tensors, "tensors");
-    *out =
-        make_handle(LoadedModel::open_tensors(config_json, make_memory_source(tensors, count), model_options(options)));
+    *out = make_handle(LoadedModel::open_tensors(config_json, make_memory_source(read_tensors(tensors, count)),
+                                                 model_options(options)));
   });
 }
 
 aby_status aby_model_update(aby_model *model, const aby_tensor *const *tensors, size_t count) {
   return guard([&] {
     require(model, "model");
-    if (count > 0)
-      require(tensors, "tensors");
-    model->model->update(make_memory_source(tensors, count));
+    model->model->update(make_memory_source(read_tensors(tensors, count)));
   });
 }
 
@@ -232,14 +239,10 @@ aby_status aby_model_quantize(const char *path, const char *out_path, const aby_
   });
 }
 
-aby_status aby_model_info_init(aby_model_info *out, size_t struct_size) {
-  return init_struct(out, struct_size, aby_model_info{}, "aby_model_info");
-}
-
-aby_status aby_model_info_get(aby_model_info *out, const aby_model *model) {
+aby_status aby_model_info_get(aby_model_info *out, size_t struct_size, const aby_model *model) {
   return guard([&] {
     require(model, "model");
-    fill_struct(out, info_struct(*model), "aby_model_info");
+    fill_struct(out, struct_size, info_struct(*model), "aby_model_info");
   });
 }
 
@@ -262,10 +265,6 @@ aby_status aby_model_device(aby_device **out, const aby_model *model) {
   });
 }
 
-aby_status aby_profile_part_init(aby_profile_part *out, size_t struct_size) {
-  return init_struct(out, struct_size, aby_profile_part{}, "aby_profile_part");
-}
-
 aby_status aby_model_profile(aby_model *model, uint32_t on) {
   return guard([&] {
     require(model, "model");
@@ -281,7 +280,7 @@ aby_status aby_model_profile_count(size_t *out, const aby_model *model) {
   });
 }
 
-aby_status aby_model_profile_get(aby_profile_part *out, const aby_model *model, size_t index) {
+aby_status aby_model_profile_get(aby_profile_part *out, size_t struct_size, const aby_model *model, size_t index) {
   return guard([&] {
     require(model, "model");
     if (index >= kParts)
@@ -294,7 +293,7 @@ aby_status aby_model_profile_get(aby_profile_part *out, const aby_model *model, 
     value.seconds = totals.seconds;
     value.flops = totals.flops;
     value.bytes = totals.bytes;
-    fill_struct(out, value, "aby_profile_part");
+    fill_struct(out, struct_size, value, "aby_profile_part");
   });
 }
 

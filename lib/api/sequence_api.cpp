@@ -24,6 +24,7 @@ EvalOptions eval_options(const aby_eval_options *raw_options) {
   options.logits = given.logits;
   options.mtp = given.mtp != 0;
   options.chunk = given.chunk;
+  options.cancel = given.cancel;
   return options;
 }
 
@@ -72,18 +73,18 @@ aby_status aby_sequence_eval_batch(aby_sequence *const *sequences, const int32_t
   });
 }
 
-aby_status aby_sequence_output(aby_array *out, aby_sequence *sequence, aby_output output, int32_t layer) {
+aby_status aby_sequence_output(aby_array *out, size_t struct_size, aby_sequence *sequence, aby_output_kind output,
+                               int32_t layer) {
   return guard([&] {
-    require(out, "out");
+    check_out(out, struct_size, "aby_array");
     require(sequence, "sequence");
-    check_struct_size(out->struct_size, sizeof(aby_array), "aby_array");
     const OutputArray result = sequence->sequence->output(output, layer);
     aby_array array{};
     array.dtype = result.dtype;
     array.data = result.data;
     array.rank = static_cast<std::uint32_t>(result.shape.size());
     std::copy(result.shape.begin(), result.shape.end(), array.shape);
-    fill_struct(out, array, "aby_array");
+    fill_struct(out, struct_size, array, "aby_array");
   });
 }
 
@@ -115,13 +116,6 @@ aby_status aby_sequence_fork(aby_sequence **out, const aby_sequence *sequence) {
     require(out, "out");
     require(sequence, "sequence");
     *out = new aby_sequence{sequence->sequence->fork()};
-  });
-}
-
-aby_status aby_sequence_cancel(aby_sequence *sequence) {
-  return guard([&] {
-    require(sequence, "sequence");
-    sequence->sequence->cancel();
   });
 }
 

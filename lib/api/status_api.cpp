@@ -1,6 +1,6 @@
 #include "api/boundary.h"
 
-#include <cstdio>
+#include <cstring>
 #include <string>
 
 #define ABY_TEXT_OF(value) #value
@@ -15,7 +15,16 @@ thread_local char last_error_text[2048] = "";
 
 } // namespace
 
-void set_last_error(const char *text) noexcept { std::snprintf(last_error_text, sizeof last_error_text, "%s", text); }
+void set_last_error(const char *text) noexcept {
+  std::size_t length = std::strlen(text);
+  if (length >= sizeof last_error_text) {
+    length = sizeof last_error_text - 1;
+    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) // inside a character
+      --length;
+  }
+  std::memmove(last_error_text, text, length);
+  last_error_text[length] = '\0';
+}
 
 const char *last_error() noexcept { return last_error_text; }
 
@@ -35,10 +44,6 @@ const char *aby_last_error(void) { return abyssal::api::last_error(); }
 
 aby_status aby_tensor_init(aby_tensor *out, size_t struct_size) {
   return abyssal::api::init_struct(out, struct_size, aby_tensor{}, "aby_tensor");
-}
-
-aby_status aby_array_init(aby_array *out, size_t struct_size) {
-  return abyssal::api::init_struct(out, struct_size, aby_array{}, "aby_array");
 }
 
 } // extern "C"

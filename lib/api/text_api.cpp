@@ -78,7 +78,11 @@ aby_status aby_model_render_chat(char *out, size_t capacity, size_t *out_length,
     input.tools_json = optional_text(given.tools_json);
     input.variables_json = optional_text(given.variables_json);
     input.add_generation_prompt = given.add_generation_prompt != 0;
-    const std::string text = template_of(model->model->text(), given.chat_template)->render(input);
+    const auto chat_template = template_of(model->model->text(), given.chat_template);
+    const std::string text = chat_template->render(input);
+    if (given.allow_dropped_tools == 0 && chat_template->drops_tools(input, text))
+      fail(ABY_ERROR_UNSUPPORTED, "the chat template has no place for tools, and the model would not see them; "
+                                  "allow_dropped_tools leaves them out");
     write_array(out, capacity, out_length, text.data(), text.size());
   });
 }

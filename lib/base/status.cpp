@@ -36,6 +36,10 @@ const char *status_name(aby_status status) noexcept {
     return "ABY_ERROR_STATE";
   case ABY_ERROR_DEVICE:
     return "ABY_ERROR_DEVICE";
+  case ABY_ERROR_TOO_SMALL:
+    return "ABY_ERROR_TOO_SMALL";
+  case ABY_ERROR_CACHE_FULL:
+    return "ABY_ERROR_CACHE_FULL";
   default:
     return "ABY_ERROR_UNKNOWN";
   }

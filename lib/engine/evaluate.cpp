@@ -28,7 +28,7 @@ public:
     for (State &state : states_) {
       if (state.sequence->model_ != model())
         fail(ABY_ERROR_INVALID_ARGUMENT, "the sequences of a batch belong to different models");
-      state.lock = state.sequence->enter();
+      state.lock = state.sequence->enter_to_change(state.writer);
     }
   }
 
@@ -37,7 +37,6 @@ public:
     for (State &state : states_) {
       state.sequence->drop_if_stale();
       state.sequence->has_outputs_ = false;
-      state.sequence->cancelled_.store(false, std::memory_order_relaxed);
       check(state);
     }
     try {
@@ -56,16 +55,19 @@ public:
 
 private:
   struct State {
-    explicit State(const EvalItem &item) : sequence(item.sequence), wanted(item.tokens), cancelled(item.cancelled) {}
+    explicit State(const EvalItem &item)
+        : sequence(item.sequence), wanted(item.tokens), writer(item.writer), cancelled(item.cancelled) {}
     Sequence *sequence;
     std::span<const std::int32_t> wanted;
+    const void *writer;
     const std::atomic<bool> *cancelled;
     std::unique_lock<std::mutex> lock;
-    std::size_t old_length = 0, old_mtp_rows = 0;
+    std::size_t old_length = 0, old_mtp_rows = 0; // old_length: evaluated
     std::vector<std::int32_t> old_blocks;
     std::vector<std::int32_t> replaced; // shared blocks that were copied: released on success
-    std::vector<std::int32_t> tokens;   // to evaluate: those wanted, perhaps after one replayed token
+    std::vector<std::int32_t> tokens;   // to evaluate: those wanted, after `lead` others
     std::size_t replay = 0;             // 1 when the last token is evaluated again for its hidden state
+    std::size_t lead = 0;               // that one, and tokens that a reply left: their results are not kept
     std::size_t done = 0;               // of tokens
     std::size_t passed = 0;             // of tokens in the pass being built
     SequenceOutputs outputs;
@@ -90,30 +92,38 @@ private:
            context);
     if (options_.mtp && !model()->mtp())
       fail(ABY_ERROR_STATE, "the model was opened without its MTP layer");
-    if (options_.mtp && length > 0 && state.sequence->mtp_rows_ != length - 1)
-      fail(ABY_ERROR_STATE, "the sequence was evaluated without the MTP layer before: it has ", length, " tokens, but ",
-           state.sequence->mtp_rows_, " rows in the MTP layer's cache");
+    const std::size_t evaluated = state.sequence->evaluated_;
+    if (options_.mtp && evaluated > 0 && state.sequence->mtp_rows_ != evaluated - 1)
+      fail(ABY_ERROR_STATE, "the sequence was evaluated without the MTP layer before: it has ", evaluated,
+           " tokens, but ", state.sequence->mtp_rows_, " rows in the MTP layer's cache");
   }
 
   // Takes the blocks that the new tokens need; a shared block that will be written to is replaced by a copy.
   void prepare(State &state) {
     Sequence &sequence = *state.sequence;
-    state.old_length = sequence.tokens_.size();
+    state.old_length = sequence.evaluated_;
     state.old_mtp_rows = sequence.mtp_rows_;
     state.old_blocks = sequence.blocks_;
     state.touched = true;
     if (options_.mtp && state.old_length > 0 && sequence.outputs_.last_hidden.empty()) {
       state.replay = 1;
-      state.tokens.push_back(sequence.tokens_.back());
+      state.tokens.push_back(sequence.tokens_[sequence.evaluated_ - 1]);
     }
+    state.tokens.insert(state.tokens.end(), sequence.tokens_.begin() + static_cast<std::ptrdiff_t>(state.old_length),
+                        sequence.tokens_.end());
+    state.lead = state.tokens.size();
     state.tokens.insert(state.tokens.end(), state.wanted.begin(), state.wanted.end());
     const std::size_t begin = state.old_length - state.replay;
-    sequence.tokens_.reserve(state.old_length + state.wanted.size());
+    const std::size_t new_length = begin + state.tokens.size();
+    sequence.tokens_.reserve(new_length + 1); // and for one that a reply may leave
     prepare_outputs(state);
 
     BlockPool &pool = model()->cache().pool();
     state.replaced.reserve(state.old_blocks.size()); // so that recording a copy cannot fail
-    const std::size_t all = blocks_for(state.old_length + state.wanted.size());
+    const std::size_t all = blocks_for(new_length);
+    if (all > static_cast<std::size_t>(pool.size()))
+      fail(ABY_ERROR_CONTEXT_FULL, new_length, " tokens need ", all, " blocks of ", ABK_BLOCK_TOKENS,
+           ", and the whole cache has ", pool.size(), "; see cache_tokens");
     const std::size_t first_written = begin / ABK_BLOCK_TOKENS;
     // Pair i of the MTP layer is cached at position i, one before its token: it may be in an earlier block.
     const std::size_t first_mtp = (begin == 0 ? 0 : begin - 1) / ABK_BLOCK_TOKENS;
@@ -134,9 +144,8 @@ private:
   void take(std::size_t count, std::vector<std::int32_t> &out, const State &state) {
     BlockPool &pool = model()->cache().pool();
     if (!pool.take(static_cast<std::int32_t>(count), out))
-      fail(ABY_ERROR_CONTEXT_FULL, "the cache is full: ", state.wanted.size(), " new tokens need ", count,
-           " blocks of ", ABK_BLOCK_TOKENS, " tokens, and ", pool.free(), " of ", pool.size(),
-           " are free; see cache_tokens");
+      fail(ABY_ERROR_CACHE_FULL, "the cache is full: ", state.wanted.size(), " new tokens need ", count, " blocks of ",
+           ABK_BLOCK_TOKENS, " tokens, and ", pool.free(), " of ", pool.size(), " are free; see cache_tokens");
   }
 
   void prepare_outputs(State &state) {
@@ -159,17 +168,19 @@ private:
     share.tokens = std::span<const std::int32_t>(state.tokens).subspan(state.done, count);
     share.context = static_cast<std::int32_t>(state.old_length - state.replay + state.done);
     share.blocks = sequence.blocks_;
-    share.skip = static_cast<std::int32_t>(state.done == 0 ? state.replay : 0);
-    share.logits =
-        static_cast<std::int32_t>(options_.logits > left ? std::min<std::uint64_t>(options_.logits - left, count) : 0);
+    const std::size_t skip = std::min(count, state.lead - std::min(state.lead, state.done));
+    share.skip = static_cast<std::int32_t>(skip);
+    share.replay = static_cast<std::int32_t>(state.done == 0 ? state.replay : 0);
+    share.logits = static_cast<std::int32_t>(
+        options_.logits > left ? std::min<std::uint64_t>(options_.logits - left, count - skip) : 0);
     share.keep_hidden = options_.keep_hidden || options_.keep_layers;
     share.keep_layers = options_.keep_layers;
     share.keep_routes = options_.keep_routes;
     share.mtp = options_.mtp;
     share.previous_hidden = state.done == 0 ? sequence.outputs_.last_hidden : state.outputs.last_hidden;
     share.out = &state.outputs;
-    share.cancelled = &sequence.cancelled_;
-    share.also_cancelled = state.cancelled;
+    share.cancelled = state.cancelled;
+    share.cancel = options_.cancel;
     state.passed = count;
     return share;
   }
@@ -213,6 +224,7 @@ private:
     for (const std::int32_t block : state.replaced)
       model()->cache().pool().release(block);
     sequence.tokens_.insert(sequence.tokens_.end(), state.wanted.begin(), state.wanted.end()); // reserved in prepare
+    sequence.evaluated_ = sequence.tokens_.size();
     sequence.outputs_ = std::move(state.outputs);
     sequence.kept_ = options_;
     sequence.has_outputs_ = true;

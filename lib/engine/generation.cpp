@@ -3,6 +3,7 @@
 #include "base/status.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace abyssal {
 
@@ -10,11 +11,26 @@ namespace {
 
 constexpr std::size_t kTailTokens = 64; // of the prompt, that can open a <think>
 
-AllowedTokens allowed_tokens(LoadedModel &model, const GenerationOptions &options) {
-  std::unique_ptr<Constraint> constraint;
-  if (options.constraint_kind)
-    constraint = model.constraints().compile(*options.constraint_kind, options.constraint);
-  return {static_cast<std::size_t>(model.config().vocab_size), model.config().eos_token_ids, std::move(constraint)};
+AllowedTokens allowed_tokens(const LoadedModel &model, const GenerationOptions &options) {
+  return {static_cast<std::size_t>(model.config().vocab_size), model.config().eos_token_ids,
+          options.constraint ? options.constraint->begin() : nullptr};
+}
+
+void check_prompt(std::span<const std::int32_t> prompt, std::size_t length, LoadedModel &model) {
+  const ModelConfig &config = model.config();
+  for (std::size_t i = 0; i < prompt.size(); ++i) {
+    if (prompt[i] < 0 || prompt[i] >= config.vocab_size)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "prompt token ", prompt[i], " at index ", i, " is outside the vocabulary of ",
+           config.vocab_size);
+  }
+  const auto context = static_cast<std::size_t>(config.max_position_embeddings);
+  if (prompt.size() > context || length > context - prompt.size())
+    fail(ABY_ERROR_CONTEXT_FULL, "a prompt of ", prompt.size(), " tokens after ", length, " exceeds the context of ",
+         context);
+  const auto cached = static_cast<std::size_t>(model.cache().pool().size()) * ABK_BLOCK_TOKENS;
+  if (length + prompt.size() > cached)
+    fail(ABY_ERROR_CONTEXT_FULL, "a prompt of ", prompt.size(), " tokens after ", length,
+         " exceeds the whole cache, which holds ", cached, "; see cache_tokens");
 }
 
 } // namespace
@@ -26,44 +42,42 @@ Generation::Generation(std::shared_ptr<Sequence> sequence, std::span<const std::
       epoch_(sequence_->model()->epoch()) {
   const LoadedModel &model = *sequence_->model();
   allowed_.set(std::move(options_.mask));
-  for (std::size_t i = 0; i < prompt_.size(); ++i) {
-    if (prompt_[i] < 0 || prompt_[i] >= model.config().vocab_size)
-      fail(ABY_ERROR_INVALID_ARGUMENT, "prompt token ", prompt_[i], " at index ", i, " is outside the vocabulary of ",
-           model.config().vocab_size);
-  }
   std::vector<std::int32_t> all = sequence_->tokens();
-  if (prompt_.empty()) {
-    if (all.empty())
-      fail(ABY_ERROR_STATE, "there is no prompt, and the sequence is empty");
-    static_cast<void>(sequence_->output(ABY_OUTPUT_LOGITS, 0)); // throws STATE if there are none
-  }
+  check_prompt(prompt_, all.size(), *sequence_->model());
+  all.insert(all.end(), prompt_.begin(), prompt_.end());
+  if (all.empty())
+    fail(ABY_ERROR_STATE, "there is no prompt, and the sequence is empty");
   if (const auto &tokenizer = model.text().tokenizer) {
-    all.insert(all.end(), prompt_.begin(), prompt_.end());
     std::string tail; // a model may have rows for ids that its vocabulary lacks: their bytes are empty
     for (std::size_t i = all.size() - std::min(all.size(), kTailTokens); i < all.size(); ++i)
       tail += tokenizer->token_bytes(all[i]);
-    drawn_.parser.emplace(tail, options_.plain);
-    drawn_.text_kind = drawn_.parser->reasoning() ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
-    if (allowed_.constrained() && !drawn_.parser->reasoning())
-      drawn_.parser->keep_content();
+    parser_.emplace(tail, options_.plain);
+    text_kind_ = parser_->reasoning() ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+    if (allowed_.constrained() && !parser_->reasoning())
+      parser_->keep_content();
   }
+  pending_ = sequence_->begin_writing(this, prompt_.empty()); // the last that can fail
+  begin_ = all.size() - prompt_.size() - (pending_ ? 1 : 0);
 }
 
 Generation::~Generation() {
-  try {
-    take_back();
-  } catch (const std::exception &) { // in use against the rule, or out of memory: it stays ahead
-  }
+  if (!finished_)
+    free_sequence();
+}
+
+void Generation::free_sequence() noexcept {
+  const bool fits = !context_full();
+  sequence_->end_writing(fits ? pending_ : std::nullopt);
 }
 
 GenerationEvent Generation::event(aby_event_kind kind) const noexcept {
   GenerationEvent result;
   result.kind = kind;
-  result.text_kind = drawn_.text_kind;
-  result.prompt_done = prompt_done_;
+  result.text_kind = text_kind_;
+  result.prompt_tokens = prompt_done_;
   result.prompt_total = prompt_.size();
-  result.completion_tokens = drawn_.completion_tokens;
-  result.reasoning_tokens = drawn_.reasoning_tokens;
+  result.completion_tokens = completion_tokens_;
+  result.reasoning_tokens = reasoning_tokens_;
   return result;
 }
 
@@ -77,70 +91,41 @@ std::unique_lock<std::mutex> Generation::own() {
 void Generation::set_mask(std::vector<std::uint32_t> words) {
   const auto lock = own();
   allowed_.set(std::move(words));
-  take_back();
 }
 
-GenerationEvent Generation::step() {
+const EventColumns &Generation::step(std::chrono::microseconds time) {
   const auto lock = own();
-  if (cancelled_.load(std::memory_order_relaxed) || sequence_->model()->epoch() != epoch_)
-    take_back();
-  if (ahead_.size() > 1) {
-    ahead_.pop_front();
-    return give_kept();
-  }
-  ahead_.clear();
   const auto begin = std::chrono::steady_clock::now();
-  const bool evaluates = drawn_.pending.has_value(); // else its time tells nothing of the next one's
-  const GenerationEvent event = do_step();
-  if (options_.write_ahead.count() == 0 || !evaluates || event.kind != ABY_EVENT_TOKEN || allowed_.constrained())
-    return event;
-  write_ahead(event, begin);
-  return ahead_.empty() ? event : give_kept();
-}
-
-// Whatever stops a step that nobody has asked for comes again when somebody does.
-void Generation::write_ahead(const GenerationEvent &first, std::chrono::steady_clock::time_point begin) {
+  const bool evaluates = pending_.has_value(); // else its time tells nothing of the next one's
+  events_.clear();
+  add_event();
+  if (!evaluates || time.count() == 0)
+    return events_;
   try {
-    keep(first);
     auto before = begin;
     for (auto now = std::chrono::steady_clock::now();
-         ahead_.back().event.kind == ABY_EVENT_TOKEN && (now - begin) + (now - before) <= options_.write_ahead;
+         last_kind_ == ABY_EVENT_TOKEN && (now - begin) + (now - before) <= time;
          now = std::chrono::steady_clock::now()) {
       before = now;
-      keep(do_step());
+      add_event();
     }
-  } catch (const std::exception &) {
-    if (!ahead_.empty())
-      go_back_to(ahead_.back()); // the step may have been done, and only keeping it have failed
+  } catch (const std::exception &) { // comes again when the event is asked for
   }
+  return events_;
 }
 
-void Generation::keep(const GenerationEvent &event) {
-  ahead_.push_back({event, text_, drawn_, sampler_.taken(), sequence_->length()});
-}
-
-GenerationEvent Generation::give_kept() {
-  text_ = std::move(ahead_.front().text);
-  return ahead_.front().event;
-}
-
-void Generation::take_back() {
-  if (ahead_.size() > 1)
-    go_back_to(ahead_.front());
-  ahead_.clear();
-}
-
-void Generation::go_back_to(const Ahead &step) {
-  if (sequence_->model()->epoch() == epoch_ && sequence_->length() > step.length) // replaced weights have emptied it
-    sequence_->truncate(step.length);
-  sampler_.go_back(step.random_numbers);
-  drawn_ = step.drawn;
+void Generation::add_event() {
+  if (!made_)
+    made_ = do_step();
+  events_.add(*made_, text_);
+  last_kind_ = made_->kind;
+  made_.reset();
 }
 
 GenerationEvent Generation::do_step() {
   text_.clear();
-  if (drawn_.finished)
-    return end(*drawn_.finished);
+  if (finished_)
+    return end(*finished_);
   if (cancelled_.load(std::memory_order_relaxed))
     return end(ABY_FINISH_CANCELLED);
   if (sequence_->model()->epoch() != epoch_)
@@ -162,7 +147,7 @@ template <typename Body> bool Generation::completed(Body &&body) {
 }
 
 bool Generation::evaluate_tokens(std::span<const std::int32_t> tokens, bool logits) {
-  const EvalItem item{sequence_.get(), tokens, &cancelled_};
+  const EvalItem item{sequence_.get(), tokens, this, &cancelled_};
   EvalOptions options;
   options.logits = logits ? 1 : 0;
   options.chunk = options_.chunk;
@@ -179,8 +164,9 @@ GenerationEvent Generation::evaluate_prompt() {
   return event(ABY_EVENT_PROMPT);
 }
 
-bool Generation::context_full() {
-  return sequence_->length() >= static_cast<std::size_t>(sequence_->model()->config().max_position_embeddings);
+bool Generation::context_full() const noexcept {
+  return begin_ + prompt_done_ + evaluated_ >=
+         static_cast<std::uint64_t>(sequence_->model()->config().max_position_embeddings);
 }
 
 // A constraint admits an end-of-sequence token only where it may end, and then that is its end.
@@ -189,16 +175,20 @@ bool Generation::ends(std::int32_t token) const noexcept {
          std::find(options_.stop_tokens.begin(), options_.stop_tokens.end(), token) != options_.stop_tokens.end();
 }
 
-// A token that ends the reasoning must leave the content to the constraint.
-std::int32_t Generation::drawn_token() {
+std::span<const float> Generation::last_logits() {
   const OutputArray logits = sequence_->output(ABY_OUTPUT_LOGITS, 0);
   const auto vocab = static_cast<std::size_t>(logits.shape[1]);
-  const auto *last = static_cast<const float *>(logits.data) + static_cast<std::size_t>(logits.shape[0] - 1) * vocab;
+  return {static_cast<const float *>(logits.data) + static_cast<std::size_t>(logits.shape[0] - 1) * vocab, vocab};
+}
+
+// A token that ends the reasoning must leave the content to the constraint.
+std::int32_t Generation::drawn_token() {
+  const std::span<const float> logits = last_logits();
   const bool guarded = allowed_.constrained() && reasoning();
   TokenMask mask = allowed_.next(reasoning());
   for (;;) {
-    const std::int32_t token = sampler_.draw({last, vocab}, mask);
-    if (!guarded || !drawn_.parser->begins_content(sequence_->model()->text().tokenizer->token_bytes(token)))
+    const std::int32_t token = sampler_.draw(logits, mask);
+    if (!guarded || !parser_->begins_content(sequence_->model()->text().tokenizer->token_bytes(token)))
       return token;
     mask = allowed_.without(token);
   }
@@ -213,58 +203,72 @@ GenerationEvent Generation::draw() {
     return end(ABY_FINISH_CANCELLED);
   if (complete)
     return end(ABY_FINISH_STOP);
-  if (options_.max_tokens != 0 && drawn_.completion_tokens >= options_.max_tokens)
+  if (completion_tokens_ >= options_.max_tokens)
     return end(ABY_FINISH_LENGTH);
-  if (drawn_.pending) {
+  if (pending_) {
     if (context_full())
-      return end(ABY_FINISH_LENGTH);
+      return end(ABY_FINISH_CONTEXT);
     try {
-      if (!evaluate_tokens({&*drawn_.pending, 1}, true))
+      if (!evaluate_tokens({&*pending_, 1}, true))
         return end(ABY_FINISH_CANCELLED);
     } catch (const Error &error) {
       if (error.status() != ABY_ERROR_CONTEXT_FULL)
         throw;
-      return end(ABY_FINISH_LENGTH);
+      return end(ABY_FINISH_CONTEXT); // beyond the whole cache
     }
-    drawn_.pending.reset();
+    pending_.reset();
+    ++evaluated_;
   }
-  const std::int32_t token = profile.timed(Part::kSampling, [&] { return drawn_token(); });
+  float logprob = std::numeric_limits<float>::quiet_NaN();
+  const std::int32_t token = profile.timed(Part::kSampling, [&] {
+    const std::int32_t drawn = drawn_token();
+    if (options_.logprobs)
+      logprob = log_probability(last_logits(), drawn);
+    return drawn;
+  });
   if (ends(token)) {
-    ++drawn_.completion_tokens;
+    ++completion_tokens_;
     GenerationEvent result = end(ABY_FINISH_STOP);
     result.token = token;
+    result.logprob = logprob;
     return result;
   }
   if (!reasoning() && !completed([&] { allowed_.take(token); }))
     return end(ABY_FINISH_CANCELLED);
-  ++drawn_.completion_tokens;
-  drawn_.pending = token;
+  ++completion_tokens_;
+  pending_ = token;
   take_text(token);
   GenerationEvent result = event(ABY_EVENT_TOKEN);
   result.token = token;
+  result.logprob = logprob;
   return result;
 }
 
 void Generation::take_text(std::int32_t token) {
-  if (!drawn_.parser)
+  if (!parser_)
     return;
-  const bool before = drawn_.parser->reasoning();
-  ReplyPiece piece = drawn_.parser->push(sequence_->model()->text().tokenizer->token_bytes(token));
-  if (before || drawn_.parser->reasoning())
-    ++drawn_.reasoning_tokens;
-  if (before && !drawn_.parser->reasoning() && allowed_.constrained())
-    drawn_.parser->keep_content();
-  drawn_.text_kind = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+  const bool before = parser_->reasoning();
+  ReplyPiece piece = parser_->push(sequence_->model()->text().tokenizer->token_bytes(token));
+  if (before || parser_->reasoning())
+    ++reasoning_tokens_;
+  if (before && !parser_->reasoning() && allowed_.constrained())
+    parser_->keep_content();
+  text_kind_ = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
   text_ = std::move(piece.text);
 }
 
 GenerationEvent Generation::end(aby_finish_reason reason) {
-  const bool first = !drawn_.finished;
-  drawn_.finished = reason;
-  if (first && drawn_.parser) {
-    ReplyPiece piece = drawn_.parser->finish();
-    drawn_.text_kind = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
+  const bool first = !finished_;
+  finished_ = reason;
+  if (first && parser_) {
+    ReplyPiece piece = parser_->finish();
+    text_kind_ = piece.kind == TextKind::kReasoning ? ABY_TEXT_REASONING : ABY_TEXT_CONTENT;
     text_ = std::move(piece.text);
+  }
+  if (first) {
+    if (reason == ABY_FINISH_CONTEXT)
+      pending_.reset();
+    free_sequence();
   }
   GenerationEvent result = event(ABY_EVENT_END);
   result.finish_reason = reason;

@@ -13,7 +13,9 @@ namespace abyssal {
 
 namespace {
 
-constexpr std::uint64_t kDefaultCacheTokens = 32768;
+constexpr std::uint64_t kLeastCacheTokens = 32768; // unless the context is less
+constexpr std::uint64_t kCacheShare = 4;           // one of so many parts of the device's memory
+constexpr std::uint64_t kMostCacheTokens = std::uint64_t{std::numeric_limits<std::int32_t>::max()} - ABK_BLOCK_TOKENS;
 // Tokens that a prompt is evaluated in at a time, unless the caller says: in a larger chunk more rows share what
 // reading and widening an expert costs. The first one whose scratch is small enough, else the last.
 constexpr std::uint32_t kChunks[] = {1024, 512};
@@ -88,12 +90,23 @@ std::unique_ptr<PackedCache> packed_cache_of(const Checkpoint &checkpoint, const
 
 unsigned threads_of(const Device &device) { return std::max(device.info().threads, 1u); }
 
-std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options) {
-  const auto context = static_cast<std::uint64_t>(config.max_position_embeddings);
-  const std::uint64_t asked = options.cache_tokens != 0 ? options.cache_tokens : std::min(context, kDefaultCacheTokens);
-  if (asked > std::uint64_t{std::numeric_limits<std::int32_t>::max()} - ABK_BLOCK_TOKENS)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "cache_tokens is ", asked, "; at most 2^31 - 65 tokens are supported");
-  return (asked + ABK_BLOCK_TOKENS - 1) / ABK_BLOCK_TOKENS * ABK_BLOCK_TOKENS;
+// What one sequence is sure to find room for, unless cache_tokens says otherwise.
+std::uint64_t least_cache_tokens(const ModelConfig &config) {
+  return std::min(static_cast<std::uint64_t>(config.max_position_embeddings), kLeastCacheTokens);
+}
+
+// Left open, the cache may grow to a share of the device's memory: the pages of a host's are only taken as blocks are
+// used.
+std::uint64_t cache_tokens_of(const ModelConfig &config, const ModelOptions &options, const Device &device) {
+  std::uint64_t tokens = options.cache_tokens;
+  if (tokens == 0) {
+    const std::uint64_t bytes = cache_bytes_per_token(config, options.cache_dtype, options.mtp);
+    tokens = std::min(device.info().memory_bytes / kCacheShare / bytes, kMostCacheTokens);
+    tokens = std::max(tokens / ABK_BLOCK_TOKENS * ABK_BLOCK_TOKENS, least_cache_tokens(config));
+  }
+  if (tokens > kMostCacheTokens)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "cache_tokens is ", tokens, "; at most 2^31 - 65 tokens are supported");
+  return (tokens + ABK_BLOCK_TOKENS - 1) / ABK_BLOCK_TOKENS * ABK_BLOCK_TOKENS;
 }
 
 void report(const ModelOptions &options, aby_stage stage, std::uint64_t done, std::uint64_t total) {
@@ -113,10 +126,11 @@ ModelPlan make_plan(const ModelConfig &config, const TensorSource &source, const
     plan.active_parameters -= plan.totals.routed_parameters / static_cast<std::uint64_t>(config.n_routed_experts) *
                               static_cast<std::uint64_t>(config.n_routed_experts - config.num_experts_per_tok);
   plan.cache_bytes_per_token = cache_bytes_per_token(config, options.cache_dtype, options.mtp);
-  plan.cache_tokens = cache_tokens_of(config, options);
+  plan.cache_tokens = cache_tokens_of(config, options, *device);
   WorkspaceSize size;
-  size.context = static_cast<std::int32_t>(
-      std::min(plan.cache_tokens, static_cast<std::uint64_t>(config.max_position_embeddings)));
+  const std::uint64_t context = options.cache_tokens != 0 ? plan.cache_tokens : least_cache_tokens(config);
+  size.context =
+      static_cast<std::int32_t>(std::min(context, static_cast<std::uint64_t>(config.max_position_embeddings)));
   size.logits_rows = 1;
   for (const std::uint32_t chunk : kChunks) {
     plan.chunk = chunk;
@@ -135,6 +149,7 @@ Workspace make_workspace(const DevicePtr &device, const ModelConfig &config, con
 } // namespace
 
 ModelPlan LoadedModel::plan(const std::string &path, const ModelOptions &given, ModelConfig &config_out) {
+  report(given, ABY_STAGE_READ, 0, 1);
   const Checkpoint checkpoint = open_checkpoint(path);
   const ModelOptions options = settled(given, *checkpoint.source);
   const DevicePtr device = device_of(options);
@@ -179,7 +194,7 @@ LoadedModel::LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource>
       mtp_(options.mtp), absorb_below_(options.absorb_below), arithmetic_(arithmetic_of(options)),
       quantised_(options.weights), rope_(config_), workspace_(make_workspace(device_, config_, options)),
       cache_(device_, config_, options.cache_dtype,
-             static_cast<std::int32_t>(cache_tokens_of(config_, options) / ABK_BLOCK_TOKENS), options.mtp) {}
+             static_cast<std::int32_t>(cache_tokens_of(config_, options, *device_) / ABK_BLOCK_TOKENS), options.mtp) {}
 
 void LoadedModel::load(const ModelOptions &options, std::unique_ptr<PackedCache> cache) {
   const auto source = prepared(source_);

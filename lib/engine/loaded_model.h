@@ -21,7 +21,7 @@ struct ModelOptions {
   DeviceOptions device_options;
   aby_dtype activations = ABY_DTYPE_AUTO; // F32, BF16, I8 and I16 too; see abyssal.h
   aby_dtype rows = ABY_DTYPE_AUTO;        // of activations, F32 or BF16: settled when a checkpoint is opened
-  aby_weights weights = ABY_WEIGHTS_STORED;
+  aby_weights_kind weights = ABY_WEIGHTS_STORED;
   aby_dtype cache_dtype = ABY_DTYPE_AUTO;
   std::uint64_t cache_tokens = 0;
   std::uint32_t absorb_below = 128;
@@ -92,7 +92,7 @@ private:
   bool mtp_;
   std::uint32_t absorb_below_;
   Arithmetic arithmetic_;
-  aby_weights quantised_; // how weights are held
+  aby_weights_kind quantised_; // how weights are held
   Rope rope_;
   ModelPlan plan_;
   Workspace workspace_;

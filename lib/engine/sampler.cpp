@@ -57,6 +57,14 @@ std::int32_t argmax(std::span<const float> logits, TokenMask mask) noexcept {
   return static_cast<std::int32_t>(best < logits.size() ? best : first_allowed(logits, mask));
 }
 
+float log_probability(std::span<const float> logits, std::int32_t token) noexcept {
+  const float top = largest(logits);
+  double sum = 0;
+  for (const float logit : logits)
+    sum += std::exp(static_cast<double>(logit) - top);
+  return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(token)]) - top - std::log(sum));
+}
+
 namespace {
 
 // A head this long is enough for nearly every draw from a trained model.
@@ -131,12 +139,6 @@ std::int32_t Sampler::draw_unfiltered(std::span<const float> logits, TokenMask m
   return static_cast<std::int32_t>(begin + place_of(point, count, before, [&](std::size_t i) {
                                      return allows(mask, begin + i) ? weight(begin + i) : 0.0;
                                    }));
-}
-
-void Sampler::go_back(std::uint64_t taken) {
-  random_.seed(options_.seed);
-  random_.discard(taken);
-  taken_ = taken;
 }
 
 std::int32_t Sampler::draw(std::span<const float> logits, TokenMask mask) {

@@ -22,6 +22,10 @@ struct SamplingOptions {
 // where none is a number.
 std::int32_t argmax(std::span<const float> logits, TokenMask mask = {}) noexcept;
 
+// The logarithm of a token's probability in softmax(logits). Not a number if a logit is not, or the largest is
+// infinite.
+float log_probability(std::span<const float> logits, std::int32_t token) noexcept;
+
 class Sampler {
 public:
   explicit Sampler(const SamplingOptions &options) : options_(options), random_(options.seed) {}
@@ -29,10 +33,7 @@ public:
   // The filters apply in the order of Hugging Face: temperature, top-k, top-p, min-p; to the tokens that the mask
   // allows, of which there must be one.
   std::int32_t draw(std::span<const float> logits, TokenMask mask = {});
-
-  // Random numbers taken so far, and the way back to where it was after so many.
-  std::uint64_t taken() const noexcept { return taken_; }
-  void go_back(std::uint64_t taken);
+  std::uint64_t seed() const noexcept { return options_.seed; }
 
 private:
   struct Candidate {
@@ -43,16 +44,12 @@ private:
   static bool likelier(const Candidate &a, const Candidate &b) noexcept;
   std::int32_t draw_unfiltered(std::span<const float> logits, TokenMask mask);
   // A point in [0, total). 53 random bits, so that it does not depend on the standard library's distributions.
-  double point_below(double total) {
-    ++taken_;
-    return static_cast<double>(random_() >> 11) * 0x1p-53 * total;
-  }
+  double point_below(double total) { return static_cast<double>(random_() >> 11) * 0x1p-53 * total; }
   // The candidate of that rank, 0 the likeliest; puts as many in order as it takes.
   const Candidate &ranked(std::size_t rank);
 
   SamplingOptions options_;
   std::mt19937_64 random_;
-  std::uint64_t taken_ = 0;
   std::vector<Candidate> candidates_; // the first ordered_ in their ranks, all others less likely
   std::size_t ordered_ = 0;
   std::vector<double> stretches_; // without filters: the weight of each stretch of tokens

@@ -29,12 +29,44 @@ std::unique_lock<std::mutex> Sequence::enter() {
   return lock;
 }
 
+std::unique_lock<std::mutex> Sequence::enter_to_change(const void *writer) {
+  auto lock = enter();
+  if (writer_ != nullptr && writer_ != writer)
+    fail(ABY_ERROR_BUSY,
+         "a reply is being written onto the sequence: until it has ended or was destroyed, nothing else "
+         "changes it");
+  return lock;
+}
+
+std::optional<std::int32_t> Sequence::begin_writing(const void *writer, bool take_last) {
+  const auto lock = enter_to_change();
+  std::optional<std::int32_t> last;
+  if (take_last && evaluated_ < tokens_.size())
+    last = tokens_.back();
+  else if (take_last && (!has_outputs_ || kept_.logits == 0))
+    fail(ABY_ERROR_STATE, "there is no prompt, and the last evaluation of the sequence kept no logits");
+  tokens_.reserve(tokens_.size() + 1);
+  if (last)
+    tokens_.pop_back();
+  writer_ = writer;
+  return last;
+}
+
+void Sequence::end_writing(std::optional<std::int32_t> left) noexcept {
+  const std::lock_guard lock(mutex_);
+  drop_if_stale();
+  writer_ = nullptr;
+  if (left && evaluated_ > 0)
+    tokens_.push_back(*left); // room was made for it, by begin_writing and by each evaluation
+}
+
 void Sequence::drop_if_stale() noexcept {
   const std::uint64_t epoch = model_->epoch();
   if (epoch == epoch_)
     return;
   epoch_ = epoch;
   tokens_.clear();
+  evaluated_ = 0;
   release_blocks(0);
   mtp_rows_ = 0;
   has_outputs_ = false;
@@ -58,13 +90,14 @@ std::vector<std::int32_t> Sequence::tokens() {
 }
 
 void Sequence::truncate(std::size_t length) {
-  const auto lock = enter();
+  const auto lock = enter_to_change();
   if (length > tokens_.size())
     fail(ABY_ERROR_INVALID_ARGUMENT, "truncate to ", length, ": the sequence has ", tokens_.size(), " tokens");
-  if (length < tokens_.size())
+  if (length < evaluated_)
     outputs_.last_hidden.clear(); // of a token that is gone
   tokens_.resize(length);
-  release_blocks(blocks_for(length));
+  evaluated_ = std::min(evaluated_, length);
+  release_blocks(blocks_for(evaluated_));
   mtp_rows_ = std::min(mtp_rows_, length == 0 ? 0 : length - 1);
   has_outputs_ = false;
 }
@@ -74,6 +107,7 @@ std::shared_ptr<Sequence> Sequence::fork() {
   auto copy = std::make_shared<Sequence>(model_);
   copy->epoch_ = epoch_;
   copy->tokens_ = tokens_;
+  copy->evaluated_ = evaluated_;
   copy->mtp_rows_ = mtp_rows_;
   copy->outputs_.last_hidden = outputs_.last_hidden;
   copy->blocks_.reserve(blocks_.size());
@@ -84,7 +118,7 @@ std::shared_ptr<Sequence> Sequence::fork() {
   return copy;
 }
 
-OutputArray Sequence::output(aby_output kind, std::int32_t layer) {
+OutputArray Sequence::output(aby_output_kind kind, std::int32_t layer) {
   const auto lock = enter();
   if (kind >= ABY_OUTPUT_CACHE_C_KV && kind <= ABY_OUTPUT_CACHE_V)
     return cache_output(kind, layer);
@@ -123,7 +157,7 @@ OutputArray Sequence::output(aby_output kind, std::int32_t layer) {
   }
 }
 
-OutputArray Sequence::cache_output(aby_output kind, std::int32_t layer) {
+OutputArray Sequence::cache_output(aby_output_kind kind, std::int32_t layer) {
   const ModelConfig &c = model_->config();
   const bool mla = c.attention == Attention::kMla;
   const bool latent = kind == ABY_OUTPUT_CACHE_C_KV || kind == ABY_OUTPUT_CACHE_K_ROPE;
@@ -134,7 +168,7 @@ OutputArray Sequence::cache_output(aby_output kind, std::int32_t layer) {
   if (layer < 0 || static_cast<std::size_t>(layer) >= cache.layers().size())
     fail(ABY_ERROR_INVALID_ARGUMENT, "cache of layer ", layer, ": expected 0 to ", cache.layers().size() - 1);
   const bool main = layer < c.num_hidden_layers;
-  const auto length = static_cast<std::int64_t>(main ? tokens_.size() : mtp_rows_);
+  const auto length = static_cast<std::int64_t>(main ? evaluated_ : mtp_rows_);
   std::vector<float> rows;
   {
     const std::lock_guard queue(model_->device()->queue_mutex());

@@ -260,6 +260,11 @@ void parse_generation_config(ModelConfig &config, const std::string &json, const
     if (*config.top_p > 1)
       fields.refuse("top_p", "a number from 0 to 1");
   }
+  if (fields.has("min_p")) {
+    config.min_p = static_cast<float>(fields.number_or("min_p", 0));
+    if (*config.min_p < 0 || *config.min_p > 1)
+      fields.refuse("min_p", "a number from 0 to 1");
+  }
   if (fields.has("top_k"))
     config.top_k = fields.integer("top_k", 0, kMostToken);
 }

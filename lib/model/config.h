@@ -64,7 +64,7 @@ struct ModelConfig {
   std::vector<std::int32_t> eos_token_ids;
 
   // generation_config.json
-  std::optional<float> temperature, top_p;
+  std::optional<float> temperature, top_p, min_p;
   std::optional<std::int32_t> top_k;
   bool do_sample = true;
 

@@ -1,5 +1,6 @@
 #include "model/forward.h"
 
+#include "base/cancel_flag.h"
 #include "base/status.h"
 #include "model/decoder.h"
 #include "model/mtp.h"
@@ -13,11 +14,9 @@ namespace abyssal {
 namespace {
 
 void check_cancelled(std::span<const PassSequence> sequences) {
-  const auto set = [](const std::atomic<bool> *flag) {
-    return flag != nullptr && flag->load(std::memory_order_relaxed);
-  };
   for (const PassSequence &sequence : sequences) {
-    if (set(sequence.cancelled) || set(sequence.also_cancelled))
+    const bool cancelled = sequence.cancelled != nullptr && sequence.cancelled->load(std::memory_order_relaxed);
+    if (cancelled || is_set(sequence.cancel))
       fail(ABY_ERROR_CANCELLED, "the evaluation was cancelled");
   }
 }

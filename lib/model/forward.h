@@ -37,13 +37,14 @@ struct PassSequence {
   std::int32_t context = 0;             // cached tokens before these
   std::span<const std::int32_t> blocks; // of the cache, enough for context + tokens
   std::int32_t skip = 0;                // leading rows whose results are not kept
+  std::int32_t replay = 0;              // leading rows that are evaluated again, and whose MTP pairs are cached
   std::int32_t logits = 0;              // last rows that logits are wanted of, MTP logits likewise
   bool keep_hidden = false, keep_layers = false, keep_routes = false;
   bool mtp = false;
   std::span<const float> previous_hidden; // [hidden] of the token before; for mtp with context > 0
   SequenceOutputs *out = nullptr;
   const std::atomic<bool> *cancelled = nullptr; // either may be null
-  const std::atomic<bool> *also_cancelled = nullptr;
+  const std::int32_t *cancel = nullptr;
 };
 
 struct ForwardModel {

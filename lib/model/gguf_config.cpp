@@ -235,8 +235,9 @@ void read_divisors(ModelConfig &c, const TensorSource &source, const GgufMetadat
 
 void read_sampling(ModelConfig &c, const GgufMetadata &metadata) {
   Json sampling = Json::object();
-  constexpr std::array<std::array<const char *, 2>, 3> kKeys = {{{"temperature", "general.sampling.temp"},
+  constexpr std::array<std::array<const char *, 2>, 4> kKeys = {{{"temperature", "general.sampling.temp"},
                                                                  {"top_p", "general.sampling.top_p"},
+                                                                 {"min_p", "general.sampling.min_p"},
                                                                  {"top_k", "general.sampling.top_k"}}};
   for (const auto &[field, key] : kKeys) {
     if (metadata.has(key))

@@ -19,7 +19,7 @@ std::vector<Pairs> pairs_of(const Ragged &ragged) {
   std::vector<Pairs> pairs;
   for (std::size_t i = 0; i < ragged.sequences.size(); ++i) {
     const PassSequence &sequence = ragged.sequences[i];
-    const std::int32_t first = std::max(sequence.skip, sequence.context == 0 ? 1 : 0);
+    const std::int32_t first = std::max(sequence.replay, sequence.context == 0 ? 1 : 0);
     const auto count = static_cast<std::int32_t>(sequence.tokens.size()) - first;
     if (sequence.mtp && count > 0)
       pairs.push_back({i, first, count});
@@ -108,7 +108,7 @@ void mtp_pass(const DevicePtr &device, const PassContext &main, const Ragged &ra
     PassSequence share = ragged.sequences[p.sequence];
     share.tokens = share.tokens.subspan(static_cast<std::size_t>(p.first));
     share.context += p.first - 1;
-    share.skip = 0;
+    share.skip = std::max(share.skip - p.first, 0);
     shares.push_back(share);
   }
   const Ragged pair_rows(shares, *main.model.rope);
@@ -125,8 +125,9 @@ void mtp_pass(const DevicePtr &device, const PassContext &main, const Ragged &ra
   for (std::size_t i = 0; i < shares.size(); ++i) {
     if (!shares[i].keep_hidden)
       continue;
-    const std::int64_t rows = pair_rows.row_begin[i + 1] - pair_rows.row_begin[i];
-    const auto offset = static_cast<std::uint64_t>(pair_rows.row_begin[i]) * hidden * sizeof(float);
+    const std::int32_t begin = pair_rows.row_begin[i] + shares[i].skip;
+    const std::int64_t rows = pair_rows.row_begin[i + 1] - begin;
+    const auto offset = static_cast<std::uint64_t>(begin) * hidden * sizeof(float);
     copy_rows_out(pass, append_rows(shares[i].out->mtp_hidden, rows * pass.config.hidden_size),
                   pass.workspace.at().residual.at(offset), rows * pass.config.hidden_size);
   }

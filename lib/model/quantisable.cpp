@@ -13,7 +13,8 @@ namespace {
 // Walks the weights and notes those to round.
 class QuantisableVisitor final : public WeightReader {
 public:
-  QuantisableVisitor(const TensorSource &source, const ModelConfig &config, aby_weights weights, QuantiseList &list)
+  QuantisableVisitor(const TensorSource &source, const ModelConfig &config, aby_weights_kind weights,
+                     QuantiseList &list)
       : WeightReader(nullptr, source, {}, config.fp8.block_n, config.fp8.block_k, config.fp8.enabled),
         weights_(weights), list_(list) {}
 
@@ -44,14 +45,14 @@ private:
       list_.kv_b[name] = {format_of(name), spec.heads, spec.qk_nope, spec.v_dim, spec.k};
   }
 
-  aby_weights weights_;
+  aby_weights_kind weights_;
   QuantiseList &list_;
 };
 
 } // namespace
 
 std::shared_ptr<const TensorSource> quantised_source(std::shared_ptr<const TensorSource> source,
-                                                     const ModelConfig &config, bool mtp, aby_weights weights,
+                                                     const ModelConfig &config, bool mtp, aby_weights_kind weights,
                                                      unsigned threads) {
   if (weights == ABY_WEIGHTS_STORED)
     return source;

@@ -17,7 +17,7 @@ constexpr const char *kRounding = "rounding 2";
 // is in a block format already; matrices whose rows are no multiple of 32, and kv_b_proj where a half's are not. Checks
 // the whole checkpoint as WeightReader does. threads: that round a large matrix.
 std::shared_ptr<const TensorSource> quantised_source(std::shared_ptr<const TensorSource> source,
-                                                     const ModelConfig &config, bool mtp, aby_weights weights,
+                                                     const ModelConfig &config, bool mtp, aby_weights_kind weights,
                                                      unsigned threads);
 
 } // namespace abyssal

@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "text/text_call.h"
 
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 namespace abyssal {
@@ -48,6 +49,8 @@ ordered_json special_tokens(const std::string &tokenizer_config) {
 
 struct ChatTemplate::State {
   std::unique_ptr<abytext_template, TemplateDeleter> handle;
+  std::once_flag tools_tried;
+  bool takes_tools = false;
 };
 
 ChatTemplate::ChatTemplate(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -77,6 +80,33 @@ std::string ChatTemplate::render(const ChatInput &input) const {
   if (result != ABYTEXT_OK)
     fail(status_of_call(result, ABY_ERROR_TEMPLATE), "chat template: ", error.view());
   return std::string(text.view());
+}
+
+bool ChatTemplate::drops_tools(ChatInput input, const std::string &text) const {
+  if (input.tools_json.empty() || ordered_json::parse(input.tools_json, nullptr, false).empty()) // null is empty too
+    return false;
+  input.tools_json = {};
+  try {
+    return render(input) == text;
+  } catch (const Error &error) { // without tools it has no text at all
+    if (error.status() != ABY_ERROR_TEMPLATE)
+      throw;
+    return false;
+  }
+}
+
+bool ChatTemplate::takes_tools() const {
+  std::call_once(state_->tools_tried, [this] {
+    ChatInput input;
+    input.messages_json = R"([{"role": "user", "content": "Hi"}])";
+    input.tools_json = R"([{"type": "function", "function": {"name": "look", "description": "Looks.",
+                            "parameters": {"type": "object", "properties": {}}}}])";
+    try {
+      state_->takes_tools = !drops_tools(input, render(input));
+    } catch (const Error &) { // not even such a chat
+    }
+  });
+  return state_->takes_tools;
 }
 
 std::string chat_template_of_config(const std::string &tokenizer_config, const std::string &origin) {

@@ -26,6 +26,10 @@ public:
 
   // Throws TEMPLATE: invalid JSON, raise_exception, or an error in the template, with its line.
   std::string render(const ChatInput &input) const;
+  // Whether the input has tools, and is the same text without them.
+  bool drops_tools(ChatInput input, const std::string &text) const;
+  // Whether tools change what a plain chat becomes.
+  bool takes_tools() const;
 
 private:
   struct State;

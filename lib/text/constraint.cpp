@@ -15,6 +15,9 @@ struct Deleter {
   void operator()(abytext_constraint_compiler *compiler) const noexcept {
     abytext_constraint_compiler_destroy(compiler);
   }
+  void operator()(abytext_compiled_constraint *compiled) const noexcept {
+    abytext_compiled_constraint_destroy(compiled);
+  }
   void operator()(abytext_constraint *constraint) const noexcept { abytext_constraint_destroy(constraint); }
   void operator()(abytext_cancellation *cancellation) const noexcept { abytext_cancellation_destroy(cancellation); }
 };
@@ -41,6 +44,11 @@ void check(std::int32_t result, const RustText &error) {
 
 struct ConstraintCompiler::State {
   std::unique_ptr<abytext_constraint_compiler, Deleter> handle;
+  std::size_t vocab_size = 0;
+};
+
+struct CompiledConstraint::State {
+  std::unique_ptr<abytext_compiled_constraint, Deleter> handle;
   std::size_t vocab_size = 0;
 };
 
@@ -81,17 +89,32 @@ ConstraintCompiler::ConstraintCompiler(const Tokenizer &tokenizer, std::size_t v
 
 ConstraintCompiler::~ConstraintCompiler() = default;
 
-std::unique_ptr<Constraint> ConstraintCompiler::compile(ConstraintKind kind, std::string_view text) const {
+std::shared_ptr<const CompiledConstraint> ConstraintCompiler::compile(ConstraintKind kind,
+                                                                      std::string_view text) const {
   if (const std::size_t invalid = find_invalid_utf8(text); invalid != std::string_view::npos)
     fail(ABY_ERROR_ENCODING, name_of(kind), ": not valid UTF-8 at byte ", invalid, " of ", text.size());
+  auto state = std::make_unique<CompiledConstraint::State>();
+  state->vocab_size = state_->vocab_size;
+  abytext_compiled_constraint *handle = nullptr;
+  RustText error;
+  const std::int32_t result = abytext_constraint_compile(state_->handle.get(), static_cast<std::int32_t>(kind),
+                                                         text.data(), text.size(), &handle, error.out());
+  if (result != ABYTEXT_OK)
+    fail(status_of_call(result, ABY_ERROR_INVALID_ARGUMENT), name_of(kind), ": ", error.view());
+  state->handle.reset(handle);
+  return std::shared_ptr<const CompiledConstraint>(new CompiledConstraint(std::move(state)));
+}
+
+CompiledConstraint::CompiledConstraint(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CompiledConstraint::~CompiledConstraint() = default;
+
+std::unique_ptr<Constraint> CompiledConstraint::begin() const {
   auto state = std::make_unique<Constraint::State>();
   state->vocab_size = state_->vocab_size;
   abytext_constraint *handle = nullptr;
   RustText error;
-  const std::int32_t result = abytext_constraint_create(state_->handle.get(), static_cast<std::int32_t>(kind),
-                                                        text.data(), text.size(), &handle, error.out());
-  if (result != ABYTEXT_OK)
-    fail(status_of_call(result, ABY_ERROR_INVALID_ARGUMENT), name_of(kind), ": ", error.view());
+  if (abytext_constraint_begin(state_->handle.get(), &handle, error.out()) != ABYTEXT_OK)
+    fail(ABY_ERROR_INTERNAL, "the constraint cannot begin: ", error.view());
   state->handle.reset(handle);
   state->cancellation.reset(abytext_constraint_cancellation(handle));
   return std::unique_ptr<Constraint>(new Constraint(std::move(state)));

@@ -33,9 +33,25 @@ public:
   void cancel() noexcept;
 
 private:
-  friend class ConstraintCompiler;
+  friend class CompiledConstraint;
   struct State;
   explicit Constraint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// A grammar ready to follow replies. Immutable; any thread may use it.
+class CompiledConstraint {
+public:
+  ~CompiledConstraint();
+  CompiledConstraint(const CompiledConstraint &) = delete;
+  CompiledConstraint &operator=(const CompiledConstraint &) = delete;
+
+  std::unique_ptr<Constraint> begin() const;
+
+private:
+  friend class ConstraintCompiler;
+  struct State;
+  explicit CompiledConstraint(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
@@ -49,7 +65,7 @@ public:
   ConstraintCompiler &operator=(const ConstraintCompiler &) = delete;
 
   // Throws INVALID_ARGUMENT with llguidance's reason, and ENCODING for text that is not UTF-8.
-  std::unique_ptr<Constraint> compile(ConstraintKind kind, std::string_view text) const;
+  std::shared_ptr<const CompiledConstraint> compile(ConstraintKind kind, std::string_view text) const;
 
 private:
   struct State;

@@ -73,10 +73,16 @@ int32_t abytext_constraint_compiler_create(const abytext_tokenizer *tokenizer, s
                                            size_t end_count, abytext_constraint_compiler **out, abytext_text *error);
 void abytext_constraint_compiler_destroy(abytext_constraint_compiler *compiler);
 
-typedef struct abytext_constraint abytext_constraint;
+typedef struct abytext_compiled_constraint abytext_compiled_constraint;
 /* kind: 1 a JSON schema, 2 a regular expression, 3 a Lark grammar. */
-int32_t abytext_constraint_create(const abytext_constraint_compiler *compiler, int32_t kind, const char *text,
-                                  size_t size, abytext_constraint **out, abytext_text *error);
+int32_t abytext_constraint_compile(const abytext_constraint_compiler *compiler, int32_t kind, const char *text,
+                                   size_t size, abytext_compiled_constraint **out, abytext_text *error);
+void abytext_compiled_constraint_destroy(abytext_compiled_constraint *compiled);
+
+/* One reply's way through a compiled constraint. */
+typedef struct abytext_constraint abytext_constraint;
+int32_t abytext_constraint_begin(const abytext_compiled_constraint *compiled, abytext_constraint **out,
+                                 abytext_text *error);
 void abytext_constraint_destroy(abytext_constraint *constraint);
 /* The ids that may come next, bit i % 32 of (*out)[i / 32], valid until the next call on the constraint. */
 int32_t abytext_constraint_mask(abytext_constraint *constraint, const uint32_t **out, abytext_text *error);

@@ -110,45 +110,40 @@ private:
   std::map<std::string, std::shared_ptr<const TensorSource>> from_; // never an OverlaySource
 };
 
-void check_tensor(const aby_tensor *tensor, std::size_t index) {
-  if (tensor == nullptr)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", index, " is NULL");
-  if (tensor->struct_size != sizeof(aby_tensor))
-    fail(ABY_ERROR_STRUCT_SIZE, "tensor ", index, ": struct_size is ", tensor->struct_size, "; expected ",
-         sizeof(aby_tensor));
-  if (tensor->name == nullptr || tensor->name[0] == '\0')
+void check_tensor(const aby_tensor &tensor, std::size_t index) {
+  if (tensor.name == nullptr || tensor.name[0] == '\0')
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", index, " has no name");
-  const char *name = tensor->name;
-  if (tensor->data == nullptr)
+  const char *name = tensor.name;
+  if (tensor.data == nullptr)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": data is NULL");
-  const DtypeBlock block = dtype_block(tensor->dtype);
+  const DtypeBlock block = dtype_block(tensor.dtype);
   if (block.elements == 0)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dtype ", tensor->dtype, " is not known");
-  if (tensor->rank < 1 || tensor->rank > ABY_MAX_RANK)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": rank is ", tensor->rank, "; expected 1 to ", ABY_MAX_RANK);
-  const std::int64_t row = tensor->shape[tensor->rank - 1];
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dtype ", tensor.dtype, " is not known");
+  if (tensor.rank < 1 || tensor.rank > ABY_MAX_RANK)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": rank is ", tensor.rank, "; expected 1 to ", ABY_MAX_RANK);
+  const std::int64_t row = tensor.shape[tensor.rank - 1];
   if (row % block.elements != 0)
     fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has rows of ", row, " elements; blocks of ",
-         dtype_name(tensor->dtype), " hold ", block.elements);
+         dtype_name(tensor.dtype), " hold ", block.elements);
   auto bytes = static_cast<std::uint64_t>(block.bytes);
-  for (std::uint32_t i = 0; i < tensor->rank; ++i) {
-    const std::int64_t dim = i + 1 < tensor->rank ? tensor->shape[i] : row / block.elements;
+  for (std::uint32_t i = 0; i < tensor.rank; ++i) {
+    const std::int64_t dim = i + 1 < tensor.rank ? tensor.shape[i] : row / block.elements;
     if (dim < 1 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dim), &bytes))
       fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": dimension ", i, " is ", dim);
   }
-  if (bytes != tensor->bytes)
-    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor->bytes, " bytes; its shape and type need ",
+  if (bytes != tensor.bytes)
+    fail(ABY_ERROR_INVALID_ARGUMENT, "tensor ", name, ": has ", tensor.bytes, " bytes; its shape and type need ",
          bytes);
 }
 
 } // namespace
 
-std::shared_ptr<const TensorSource> make_memory_source(const aby_tensor *const *tensors, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i)
+std::shared_ptr<const TensorSource> make_memory_source(std::span<const aby_tensor> tensors) {
+  for (std::size_t i = 0; i < tensors.size(); ++i)
     check_tensor(tensors[i], i);
   auto source = std::make_shared<MemorySource>();
-  for (std::size_t i = 0; i < count; ++i)
-    source->add(*tensors[i]);
+  for (const aby_tensor &tensor : tensors)
+    source->add(tensor);
   return source;
 }
 

@@ -4,12 +4,13 @@
 #include "weights/tensor_source.h"
 
 #include <memory>
+#include <span>
 
 namespace abyssal {
 
-// Copies the tensors. Throws INVALID_ARGUMENT (naming the tensor) for a NULL, a name given twice, a type, rank or shape
-// that cannot be, or bytes that do not fit the shape; STRUCT_SIZE.
-std::shared_ptr<const TensorSource> make_memory_source(const aby_tensor *const *tensors, std::size_t count);
+// Copies the tensors. Throws INVALID_ARGUMENT (naming the tensor) for one without name or data, a name given twice, a
+// type, rank or shape that cannot be, or bytes that do not fit the shape.
+std::shared_ptr<const TensorSource> make_memory_source(std::span<const aby_tensor> tensors);
 
 // The tensors of base, except those that replacements has. A source is let go as soon as no tensor of it is left, so
 // that replacing the same tensors again and again does not gather memory.

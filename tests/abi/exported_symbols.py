@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 MOST_FUNCTIONS = 80  # what a user can learn in an evening: see the house style
-VERSION = "ABYSSAL_1"
+VERSION = "ABYSSAL_0"
 DECLARATION = re.compile(r"^ABY_API\s[^;(]*?\b(aby_\w+)\s*\(", re.MULTILINE)
 
 

@@ -37,19 +37,19 @@ bool matches(const std::string &text, const char *expression) {
 
 struct Reply {
   std::string content, reasoning;
-  aby_event end;
+  Event end;
 };
 
-Generation start(const Sequence &s, const Ids &prompt, const aby_generation_options &options) {
+Generation start(const Sequence &s, const Ids &prompt, const aby_reply_options &options) {
   aby_generation *raw = nullptr;
   ABY_REQUIRE(aby_generation_create(&raw, s.get(), prompt.data(), prompt.size(), &options));
   return Generation(raw);
 }
 
-aby_event step(const Generation &generation, Reply &reply) {
-  auto event = make<aby_event>(aby_event_init);
-  ABY_REQUIRE(aby_generation_step(&event, generation.get()));
-  (event.text_kind == ABY_TEXT_REASONING ? reply.reasoning : reply.content).append(event.text, event.text_length);
+Event step(const Generation &generation, Reply &reply) {
+  Event event;
+  ABY_REQUIRE(step(&event, generation.get()));
+  (event.text_kind == ABY_TEXT_REASONING ? reply.reasoning : reply.content).append(event.text);
   reply.end = event;
   return event;
 }
@@ -61,19 +61,25 @@ Reply finish(const Generation &generation) {
   return reply;
 }
 
-Reply reply(const Model &model, const aby_generation_options &options, const Ids &prompt = {5, 6, 7}) {
+Reply reply(const Model &model, const aby_reply_options &options, const Ids &prompt = {5, 6, 7}) {
   const Sequence s = sequence(model);
   return finish(start(s, prompt, options));
 }
 
-aby_generation_options constrained(aby_constraint kind, const char *text, std::uint64_t seed = 0) {
-  aby_generation_options options = generation_options();
+Constraint compile(const Model &model, aby_constraint_kind kind, const std::string &text) {
+  aby_constraint *raw = nullptr;
+  ABY_REQUIRE(aby_constraint_compile(&raw, model.get(), kind, text.data(), text.size()));
+  return Constraint(raw);
+}
+
+// The constraint has to live until a reply is started.
+aby_reply_options constrained(const Constraint &constraint, std::uint64_t seed = 0) {
+  aby_reply_options options = reply_options();
   options.max_tokens = 100;
   options.temperature = 1;
   options.top_p = 1;
   options.seed = seed;
-  options.constraint_kind = kind;
-  options.constraint = text;
+  options.constraint = constraint.get();
   return options;
 }
 
@@ -90,7 +96,7 @@ bool is_of_regex(const std::string &text) { return matches(text, kRegex); }
 bool is_of_grammar(const std::string &text) { return matches(text, "[a-c]{2}=[0-9](,[a-c]{2}=[0-9])?"); }
 
 struct Case {
-  aby_constraint kind;
+  aby_constraint_kind kind;
   const char *text;
   bool (*holds)(const std::string &);
 };
@@ -99,8 +105,8 @@ constexpr Case kCases[] = {{ABY_CONSTRAINT_JSON_SCHEMA, kSchema, is_of_schema},
                            {ABY_CONSTRAINT_GRAMMAR, kGrammar, is_of_grammar}};
 
 std::size_t vocab_size(const Model &model) {
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   return info.vocab_size;
 }
 
@@ -138,7 +144,8 @@ TEST_CASE("a constrained reply is a text of its constraint, and an unconstrained
     const Model model = open(path, "cpu");
     for (const Case &one : kCases) {
       for (const std::uint64_t seed : {1, 2, 3}) {
-        aby_generation_options options = constrained(one.kind, one.text, seed);
+        const Constraint constraint = compile(model, one.kind, one.text);
+        aby_reply_options options = constrained(constraint, seed);
         if (seed == 3)
           options.temperature = 0;
         options.ignore_eos = seed == 2 ? 1 : 0;
@@ -146,7 +153,6 @@ TEST_CASE("a constrained reply is a text of its constraint, and an unconstrained
         CAPTURE(bound.content);
         CHECK(one.holds(bound.content));
         CHECK(bound.end.finish_reason == ABY_FINISH_STOP);
-        options.constraint_kind = ABY_CONSTRAINT_NONE;
         options.constraint = nullptr;
         CHECK_FALSE(one.holds(reply(model, options).content));
       }
@@ -156,14 +162,16 @@ TEST_CASE("a constrained reply is a text of its constraint, and an unconstrained
 
 TEST_CASE("a reply that completes its constraint stops there, at max_tokens too, and without a token") {
   const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
-  aby_generation_options options = constrained(ABY_CONSTRAINT_REGEX, "b");
+  const Constraint one = compile(model, ABY_CONSTRAINT_REGEX, "b"),
+                   many = compile(model, ABY_CONSTRAINT_REGEX, "b{40}");
+  aby_reply_options options = constrained(one);
   options.max_tokens = 1;
   const Reply done = reply(model, options);
   CHECK(done.content == "b");
   CHECK(done.end.finish_reason == ABY_FINISH_STOP);
   CHECK(done.end.token == -1);
   CHECK(done.end.completion_tokens == 1);
-  options.constraint = "b{40}";
+  options.constraint = many.get();
   options.max_tokens = 2;
   CHECK(reply(model, options).end.finish_reason == ABY_FINISH_LENGTH);
 }
@@ -178,14 +186,15 @@ TEST_CASE("reasoning is free and cannot end the reply; the constraint begins beh
   REQUIRE(eos_count == 1);
 
   const Sequence s = sequence(model);
-  const Generation generation = start(s, {5, open_think}, constrained(ABY_CONSTRAINT_REGEX, "<think>[0-9]{3}</think>"));
+  const Generation generation =
+      start(s, {5, open_think}, constrained(compile(model, ABY_CONSTRAINT_REGEX, "<think>[0-9]{3}</think>")));
   Reply got;
   for (int i = 0; i < 6; ++i)
     step(generation, got);
   CHECK(got.end.reasoning_tokens == 5);
   allow(generation, ids, {eos[0]});
-  auto event = make<aby_event>(aby_event_init);
-  CHECK(aby_generation_step(&event, generation.get()) == ABY_ERROR_STATE);
+  Event event;
+  CHECK(step(&event, generation.get()) == ABY_ERROR_STATE);
   allow(generation, ids, {close_think});
   step(generation, got);
   ABY_REQUIRE(aby_generation_set_mask(generation.get(), nullptr, 0));
@@ -202,7 +211,7 @@ TEST_CASE("a token that would end the reasoning and begin the content is not dra
   const Ids marker = tokenize(model, "</"); // written in pieces, as text
   const Sequence s = sequence(model);
   const Generation generation =
-      start(s, {5, token_of(model, "<think>")}, constrained(ABY_CONSTRAINT_REGEX, "[a-z]{3}"));
+      start(s, {5, token_of(model, "<think>")}, constrained(compile(model, ABY_CONSTRAINT_REGEX, "[a-z]{3}")));
   Reply got;
   step(generation, got);
   for (const std::string piece : {"<", "/", "t", "h", "i", "n", "k"}) {
@@ -234,16 +243,16 @@ TEST_CASE("mask and constraint: what is in both; a step without any token fails 
   const std::size_t ids = vocab_size(model);
   const std::int32_t a = token_of(model, "a"), b = token_of(model, "b"), digit = token_of(model, "7");
   const Sequence s = sequence(model);
-  const Generation generation = start(s, {5, 6}, constrained(ABY_CONSTRAINT_REGEX, "[ab]{4}"));
+  const Generation generation = start(s, {5, 6}, constrained(compile(model, ABY_CONSTRAINT_REGEX, "[ab]{4}")));
   Reply got;
   step(generation, got);
   allow(generation, ids, {a, digit});
   step(generation, got);
   step(generation, got);
   allow(generation, ids, {digit});
-  auto event = make<aby_event>(aby_event_init);
+  Event event;
   for (int i = 0; i < 2; ++i) {
-    CHECK(aby_generation_step(&event, generation.get()) == ABY_ERROR_STATE);
+    CHECK(step(&event, generation.get()) == ABY_ERROR_STATE);
     CHECK(std::string(aby_last_error()) ==
           "no token is left to draw: the constraint admits none of those that the mask allows");
   }
@@ -256,22 +265,58 @@ TEST_CASE("mask and constraint: what is in both; a step without any token fails 
 
 TEST_CASE("constraints that cannot be are refused with the reason") {
   const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
-  const Sequence s = sequence(model);
-  const std::int32_t prompt = 5;
-  aby_generation *raw = nullptr;
-  const auto refused = [&](aby_constraint kind, const char *text) {
-    const aby_generation_options options = constrained(kind, text);
-    CHECK(aby_generation_create(&raw, s.get(), &prompt, 1, &options) == ABY_ERROR_INVALID_ARGUMENT);
+  aby_constraint *raw = nullptr;
+  const auto refused = [&](aby_constraint_kind kind, const std::string &text) {
+    CHECK(aby_constraint_compile(&raw, model.get(), kind, text.data(), text.size()) == ABY_ERROR_INVALID_ARGUMENT);
     return std::string(aby_last_error());
   };
   CHECK(refused(ABY_CONSTRAINT_JSON_SCHEMA, "{\"type\": \"integr\"}").find("integr") != std::string::npos);
   CHECK(refused(ABY_CONSTRAINT_REGEX, "a(").find("regular expression: ") == 0);
   CHECK(refused(ABY_CONSTRAINT_GRAMMAR, "begin: \"a\"").find("grammar: ") == 0);
-  CHECK(refused(ABY_CONSTRAINT_REGEX, nullptr) == "constraint is NULL");
-  CHECK(refused(ABY_CONSTRAINT_NONE, "a") == "constraint is given, but constraint_kind does not say what it is");
-  CHECK(refused(4, "a") == "constraint_kind is 4; expected a value of aby_constraint");
+  CHECK(refused(ABY_CONSTRAINT_REGEX, "") == "regular expression: it is empty");
+  CHECK(refused(0, "a") == "kind is 0; expected a value of aby_constraint_kind");
+  CHECK(refused(4, "a") == "kind is 4; expected a value of aby_constraint_kind");
+  CHECK(aby_constraint_compile(&raw, model.get(), ABY_CONSTRAINT_REGEX, nullptr, 1) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(aby_last_error()) == "text is NULL");
+  CHECK(aby_constraint_compile(nullptr, model.get(), ABY_CONSTRAINT_REGEX, "a", 1) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_constraint_compile(&raw, nullptr, ABY_CONSTRAINT_REGEX, "a", 1) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_constraint_compile(&raw, model.get(), ABY_CONSTRAINT_REGEX, "\xff", 1) == ABY_ERROR_ENCODING);
   CHECK(raw == nullptr);
-  CHECK(is_of_regex(reply(model, constrained(ABY_CONSTRAINT_REGEX, kRegex)).content));
+  aby_constraint_destroy(nullptr);
+}
+
+TEST_CASE("one constraint serves many replies in turns, outlives its model's handle, and fits no other model") {
+  Model model = open(checkpoint("tiny-v2-lite"), "cpu");
+  const Model other = open(checkpoint("tiny-v2-lite"), "cpu");
+  const std::string text = std::string(kRegex) + "beyond";
+  aby_constraint *raw = nullptr;
+  ABY_REQUIRE(aby_constraint_compile(&raw, model.get(), ABY_CONSTRAINT_REGEX, text.data(), std::strlen(kRegex)));
+  Constraint constraint(raw);
+  std::vector<Sequence> sequences;
+  std::vector<Generation> replies;
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    sequences.push_back(sequence(model));
+    replies.push_back(start(sequences.back(), {5, 6}, constrained(constraint, seed)));
+  }
+  const aby_reply_options options = constrained(constraint);
+  aby_generation *refused = nullptr;
+  const std::int32_t prompt = 5;
+  const Sequence of_other = sequence(other);
+  CHECK(aby_generation_create(&refused, of_other.get(), &prompt, 1, &options) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(std::string(aby_last_error()) == "constraint: it was compiled for another model");
+  constraint.reset(); // the replies keep what they need
+  model.reset();
+  std::vector<Reply> got(3);
+  for (bool running = true; running;) {
+    running = false;
+    for (std::size_t i = 0; i < replies.size(); ++i)
+      running = step(replies[i], got[i]).kind != ABY_EVENT_END || running;
+  }
+  for (const Reply &one : got) {
+    CAPTURE(one.content);
+    CHECK(is_of_regex(one.content));
+    CHECK(one.end.finish_reason == ABY_FINISH_STOP);
+  }
 }
 
 TEST_CASE("a model without a tokenizer says that a constraint needs one") {
@@ -281,11 +326,8 @@ TEST_CASE("a model without a tokenizer says that a constraint needs one") {
     std::filesystem::copy_file(std::filesystem::path(checkpoint("tiny-v2-lite")) / name, folder / name,
                                std::filesystem::copy_options::overwrite_existing);
   const Model model = open(folder.string(), "cpu");
-  const Sequence s = sequence(model);
-  const aby_generation_options options = constrained(ABY_CONSTRAINT_REGEX, kRegex);
-  const std::int32_t prompt = 5;
-  aby_generation *raw = nullptr;
-  CHECK(aby_generation_create(&raw, s.get(), &prompt, 1, &options) == ABY_ERROR_STATE);
+  aby_constraint *raw = nullptr;
+  CHECK(aby_constraint_compile(&raw, model.get(), ABY_CONSTRAINT_REGEX, "a", 1) == ABY_ERROR_STATE);
   CHECK(std::string(aby_last_error()) == "a constraint needs a tokenizer, and the model has none");
   std::filesystem::remove_all(folder);
 }
@@ -293,7 +335,7 @@ TEST_CASE("a model without a tokenizer says that a constraint needs one") {
 TEST_CASE("cancelling ends a constrained reply as any other") {
   const Model model = open(checkpoint("tiny-v2-lite"), "cpu");
   const Sequence s = sequence(model);
-  const Generation generation = start(s, {5, 6}, constrained(ABY_CONSTRAINT_JSON_SCHEMA, kSchema));
+  const Generation generation = start(s, {5, 6}, constrained(compile(model, ABY_CONSTRAINT_JSON_SCHEMA, kSchema)));
   Reply got;
   for (int i = 0; i < 3; ++i)
     step(generation, got);
@@ -309,9 +351,10 @@ TEST_CASE("a trained model reasons freely and then answers as its constraint say
   ABY_REQUIRE(aby_model_render_chat(prompt.data(), prompt.size(), &length, model.get(), messages.data(),
                                     messages.size(), nullptr));
   prompt.resize(length);
-  aby_generation_options options = constrained(ABY_CONSTRAINT_JSON_SCHEMA, R"({"type": "object",
+  const Constraint answer = compile(model, ABY_CONSTRAINT_JSON_SCHEMA, R"({"type": "object",
     "properties": {"answer": {"type": "integer", "minimum": 0, "maximum": 9999}}, "required": ["answer"], "additionalProperties": false,
     "x-guidance": {"whitespace_flexible": false}})");
+  aby_reply_options options = constrained(answer);
   options.temperature = 0;
   options.max_tokens = 200;
   const Reply bound = reply(model, options, tokenize(model, prompt));
@@ -321,7 +364,6 @@ TEST_CASE("a trained model reasons freely and then answers as its constraint say
   CAPTURE(bound.content);
   REQUIRE(value.is_object());
   CHECK(value["answer"].is_number_integer());
-  options.constraint_kind = ABY_CONSTRAINT_NONE;
   options.constraint = nullptr;
   const Reply free = reply(model, options, tokenize(model, prompt));
   CHECK(free.reasoning == bound.reasoning);

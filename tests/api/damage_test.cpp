@@ -60,8 +60,8 @@ void check_refused(const Copy &copy, aby_status status, const std::vector<std::s
     INFO(part);
     CHECK(std::strstr(aby_last_error(), part.c_str()) != nullptr);
   }
-  auto plan = make<aby_model_plan>(aby_model_plan_init);
-  CHECK(aby_model_plan_get(&plan, copy.path().c_str(), nullptr) == status);
+  aby_model_plan plan;
+  CHECK(aby_model_plan_get(&plan, sizeof plan, copy.path().c_str(), nullptr) == status);
 }
 
 } // namespace
@@ -161,8 +161,8 @@ TEST_CASE("opening can be watched and cancelled") {
 TEST_CASE("the plan is what opening does") {
   aby_model_options options = model_options();
   options.cache_tokens = 100;
-  auto plan = make<aby_model_plan>(aby_model_plan_init);
-  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  aby_model_plan plan;
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, checkpoint("tiny-v3").c_str(), &options));
   CHECK(plan.layers == 4);
   CHECK(plan.cache_tokens == 128);
   CHECK(plan.cache_bytes_per_token == 4 * (64 + 16) * 2); // bf16, as the weights
@@ -172,14 +172,14 @@ TEST_CASE("the plan is what opening does") {
   CHECK(plan.weight_bytes < plan.file_bytes + plan.file_bytes / 4);
   CHECK(plan.active_parameters < plan.parameters);
   const Model model = open(checkpoint("tiny-v3"), options);
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   CHECK(info.weight_bytes == plan.weight_bytes);
   CHECK(info.parameters == plan.parameters);
   CHECK(std::string(info.architecture) == "deepseek_v3");
   const std::uint64_t scratch = plan.scratch_bytes;
   options.activations = ABY_DTYPE_F32;
-  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, checkpoint("tiny-v3").c_str(), &options));
   CHECK(plan.cache_bytes_per_token == 4 * (64 + 16) * 4);
   CHECK(plan.scratch_bytes > scratch);
 }
@@ -187,16 +187,16 @@ TEST_CASE("the plan is what opening does") {
 TEST_CASE("the plan counts an int8 cache with its scales") {
   aby_model_options options = model_options();
   options.cache_dtype = ABY_DTYPE_I8;
-  auto plan = make<aby_model_plan>(aby_model_plan_init);
-  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  aby_model_plan plan;
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, checkpoint("tiny-v3").c_str(), &options));
   CHECK(plan.cache_bytes_per_token == 4 * (64 + 4 + 16 * 2)); // c_kv and its scale, k_rope in bf16
   options.mtp = 1;
-  ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint("tiny-v3").c_str(), &options));
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, checkpoint("tiny-v3").c_str(), &options));
   CHECK(plan.cache_bytes_per_token == 5 * (64 + 4 + 16 * 2));
   options.mtp = 0;
   options.cache_tokens = 64;
   const Model model = open(checkpoint("tiny-r1-distill-llama"), options);
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   CHECK(info.cache_bytes_per_token == info.layers * 2 * info.kv_heads * (info.rope_dim + 4)); // a scale for each head
 }

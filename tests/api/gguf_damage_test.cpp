@@ -134,26 +134,26 @@ TEST_CASE("folders, parts and files that are no models") {
 
 TEST_CASE("the plan of a GGUF model counts what is made, and opening does as it says") {
   const std::string path = std::string(ABYSSAL_TEST_DATA) + "/conformance-gguf/tiny-v2-lite-MXFP4_MOE.gguf";
-  auto plan = make<aby_model_plan>(aby_model_plan_init);
+  aby_model_plan plan;
   aby_model_options options = model_options();
   options.backend = "cpu";
   options.activations = ABY_DTYPE_F32; // so that nothing is packed
-  ABY_REQUIRE(aby_model_plan_get(&plan, path.c_str(), &options));
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, path.c_str(), &options));
   const std::uint64_t joined = 3 * 192 * 64, halves = joined / 32 * 17; // kv_b of three layers, its halves in mxfp4
   const std::uint64_t vectors = (3 * (96 + 96 + 64) + 96) * 4;          // kept apart from the file
   CHECK(plan.weight_bytes - joined * 4 == plan.file_bytes - halves);
   CHECK(plan.mapped_bytes == plan.file_bytes - halves - vectors);
   const Model model = open(path, options);
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   CHECK(info.weight_bytes == plan.weight_bytes);
   CHECK(info.mapped_bytes == plan.mapped_bytes);
   CHECK(std::string(info.weight_types) == "f32 q8_0 mxfp4");
   CHECK(std::string(info.architecture) == "deepseek_v2");
 
   options.activations = ABY_DTYPE_AUTO;
-  auto packed = make<aby_model_plan>(aby_model_plan_init);
-  ABY_REQUIRE(aby_model_plan_get(&packed, path.c_str(), &options));
+  aby_model_plan packed;
+  ABY_REQUIRE(aby_model_plan_get(&packed, sizeof packed, path.c_str(), &options));
   CHECK(packed.parameters == plan.parameters); // the halves of kv_b are no further ones
   CHECK(packed.file_bytes == plan.file_bytes);
   CHECK(packed.mapped_bytes < plan.mapped_bytes);

@@ -76,8 +76,8 @@ TEST_CASE("BOS, markers and the chat template of GGUF files") {
   for (const auto &[pre, name] : kFixtures) {
     CAPTURE(pre);
     const Model model = open(gguf(name), "cpu");
-    auto info = make<aby_model_info>(aby_model_info_init);
-    ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+    aby_model_info info;
+    ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
     CHECK(info.has_tokenizer == 1);
     CHECK(info.has_chat_template == 1);
     CHECK(info.reasons == 1);

@@ -249,6 +249,10 @@ TEST_CASE("mla_attend equals plain loops, in both forms and over scattered block
       args.blocks = blocks;
       args.table_stride = 1;
       CHECK(aby_mla_attend(raw, &args) == ABY_ERROR_INVALID_ARGUMENT);
+      args.table_stride = 2;
+      args.reserved = 1;
+      CHECK(aby_mla_attend(raw, &args) == ABY_ERROR_INVALID_ARGUMENT);
+      CHECK(std::string(aby_last_error()) == "aby_mla_attend_args: reserved is 1; expected 0");
     }
   }
 }

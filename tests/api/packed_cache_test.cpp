@@ -60,7 +60,7 @@ struct Opened {
 struct Wanted {
   std::string path = kGguf;
   const char *cache = nullptr;
-  aby_weights weights = ABY_WEIGHTS_STORED;
+  aby_weights_kind weights = ABY_WEIGHTS_STORED;
   bool check = false;
   const char *backend = "cpu";
 };
@@ -76,8 +76,8 @@ Opened open_and_run(const Wanted &wanted) {
   options.warning = [](void *to, const char *text) { static_cast<std::vector<std::string> *>(to)->emplace_back(text); };
   options.warning_context = &result.warnings;
   const Model model = open(wanted.path, options);
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   result.from_cache = info.packed_cache != 0;
   result.mapped = info.mapped_bytes;
   const Sequence s = sequence(model);

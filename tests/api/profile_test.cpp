@@ -16,8 +16,8 @@ Parts parts_of(const Model &model) {
   ABY_REQUIRE(aby_model_profile_count(&count, model.get()));
   Parts parts;
   for (std::size_t i = 0; i < count; ++i) {
-    auto part = make<aby_profile_part>(aby_profile_part_init);
-    ABY_REQUIRE(aby_model_profile_get(&part, model.get(), i));
+    aby_profile_part part;
+    ABY_REQUIRE(aby_model_profile_get(&part, sizeof part, model.get(), i));
     REQUIRE(parts.emplace(part.name, part).second);
   }
   return parts;
@@ -152,7 +152,7 @@ TEST_CASE("grouped-query attention, the MTP layer, sampling and replaced weights
   CHECK(parts_of(v3)["head"].calls == 2);
 
   const Sequence three = sequence(qwen);
-  aby_generation_options reply = generation_options();
+  aby_reply_options reply = reply_options();
   reply.ignore_eos = 1;
   reply.max_tokens = 4;
   const auto prompt = tokens(3);
@@ -160,9 +160,9 @@ TEST_CASE("grouped-query attention, the MTP layer, sampling and replaced weights
   ABY_REQUIRE(aby_generation_create(&raw, three.get(), prompt.data(), prompt.size(), &reply));
   const Generation generation(raw);
   profile(qwen, true);
-  auto event = make<aby_event>(aby_event_init);
+  Event event;
   while (event.kind != ABY_EVENT_END)
-    ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+    ABY_REQUIRE(step(&event, generation.get()));
   CHECK(parts_of(qwen)["sampling"].calls == 4);
   CHECK(parts_of(qwen)["embedding"].calls == 4); // the prompt and all tokens but the last
 
@@ -186,16 +186,14 @@ TEST_CASE("grouped-query attention, the MTP layer, sampling and replaced weights
 TEST_CASE("wrong arguments of the profile are refused") {
   const Model model = open(checkpoint("tiny-v2-lite"), "reference");
   std::size_t count = 0;
-  auto part = make<aby_profile_part>(aby_profile_part_init);
+  aby_profile_part part{};
   CHECK(aby_model_profile(nullptr, 1) == ABY_ERROR_INVALID_ARGUMENT);
   CHECK(aby_model_profile_count(nullptr, model.get()) == ABY_ERROR_INVALID_ARGUMENT);
   CHECK(aby_model_profile_count(&count, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
   REQUIRE(aby_model_profile_count(&count, model.get()) == ABY_OK);
-  CHECK(aby_model_profile_get(nullptr, model.get(), 0) == ABY_ERROR_INVALID_ARGUMENT);
-  CHECK(aby_model_profile_get(&part, nullptr, 0) == ABY_ERROR_INVALID_ARGUMENT);
-  CHECK(aby_model_profile_get(&part, model.get(), count) == ABY_ERROR_NOT_FOUND);
+  CHECK(aby_model_profile_get(nullptr, sizeof part, model.get(), 0) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_profile_get(&part, sizeof part, nullptr, 0) == ABY_ERROR_INVALID_ARGUMENT);
+  CHECK(aby_model_profile_get(&part, sizeof part, model.get(), count) == ABY_ERROR_NOT_FOUND);
   CHECK(part.name == nullptr);
-  part.struct_size = 4096;
-  CHECK(aby_model_profile_get(&part, model.get(), 0) == ABY_ERROR_STRUCT_SIZE);
-  CHECK(aby_profile_part_init(&part, 4096) == ABY_ERROR_STRUCT_SIZE);
+  CHECK(aby_model_profile_get(&part, 4096, model.get(), 0) == ABY_ERROR_STRUCT_SIZE);
 }

@@ -2,6 +2,7 @@
 #include "support/api.h"
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 namespace {
@@ -21,10 +22,9 @@ TEST_CASE("sequences on several threads give the results of one thread") {
       if (aby_sequence_create(&raw, model.get()) != ABY_OK)
         return result;
       const Sequence s(raw);
-      auto array = aby_array{};
+      aby_array array;
       if (aby_sequence_eval(raw, tokens.data(), tokens.size(), nullptr) == ABY_OK &&
-          aby_array_init(&array, sizeof array) == ABY_OK &&
-          aby_sequence_output(&array, raw, ABY_OUTPUT_LOGITS, 0) == ABY_OK) {
+          aby_sequence_output(&array, sizeof array, raw, ABY_OUTPUT_LOGITS, 0) == ABY_OK) {
         const auto *data = static_cast<const float *>(array.data);
         result.assign(data, data + array.shape[1]);
       }
@@ -50,10 +50,13 @@ TEST_CASE("a sequence in use is busy on another thread, and can be cancelled fro
   const Sequence s = sequence(model);
   const std::vector<std::int32_t> tokens(2000, 3);
   aby_status status = ABY_OK;
+  std::int32_t cancel = 0;
+  aby_eval_options eval_with = eval_options();
+  eval_with.cancel = &cancel;
   std::atomic<bool> done{false};
   std::thread worker([&] {
     do
-      status = aby_sequence_eval(s.get(), tokens.data(), tokens.size(), nullptr);
+      status = aby_sequence_eval(s.get(), tokens.data(), tokens.size(), &eval_with);
     while (status == ABY_ERROR_BUSY); // the other thread came first
     done = true;
   });
@@ -61,16 +64,42 @@ TEST_CASE("a sequence in use is busy on another thread, and can be cancelled fro
   std::size_t n = 0;
   while (!done && busy == 0)
     busy += aby_sequence_length(&n, s.get()) == ABY_ERROR_BUSY ? 1 : 0;
-  while (!done) {
-    aby_sequence_cancel(s.get());
-    std::this_thread::yield();
-  }
+  __atomic_store_n(&cancel, 1, __ATOMIC_RELAXED);
   worker.join();
   CHECK(busy == 1);
   CHECK(status == ABY_ERROR_CANCELLED);
   CHECK(length(s) == 0);
   eval(s, {1, 2}, eval_options());
   CHECK(length(s) == 2);
+  // One that is set before the call is not lost.
+  CHECK(aby_sequence_eval(s.get(), tokens.data(), tokens.size(), &eval_with) == ABY_ERROR_CANCELLED);
+  CHECK(length(s) == 2);
+}
+
+TEST_CASE("opening a model, planning and quantizing can be cancelled before and while they run") {
+  aby_model_options options = model_options();
+  std::int32_t cancel = 1;
+  options.cancel = &cancel;
+  aby_model *model = nullptr;
+  aby_model_plan plan;
+  const std::string path = checkpoint("tiny-v3"), out = "/tmp/abyssal-never-written";
+  CHECK(aby_model_open(&model, path.c_str(), &options) == ABY_ERROR_CANCELLED);
+  CHECK(aby_model_plan_get(&plan, sizeof plan, path.c_str(), &options) == ABY_ERROR_CANCELLED);
+  options.weights = ABY_WEIGHTS_INT8;
+  CHECK(aby_model_quantize(path.c_str(), out.c_str(), &options) == ABY_ERROR_CANCELLED);
+  CHECK_FALSE(std::filesystem::exists(out + "/config.json"));
+  options.weights = ABY_WEIGHTS_STORED;
+  // While it runs: the flag is seen, though the progress function lets it go on.
+  cancel = 0;
+  options.progress_context = &cancel;
+  options.progress = [](void *context, aby_stage stage, std::uint64_t done, std::uint64_t) {
+    if (stage == ABY_STAGE_WEIGHTS && done > 0)
+      *static_cast<std::int32_t *>(context) = 1;
+    return 0;
+  };
+  CHECK(aby_model_open(&model, path.c_str(), &options) == ABY_ERROR_CANCELLED);
+  CHECK(cancel == 1);
+  CHECK(model == nullptr);
 }
 
 TEST_CASE("the thread count does not change a bit of the result") {

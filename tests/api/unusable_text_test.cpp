@@ -57,8 +57,8 @@ aby_status render(const Model &model, const char *own = nullptr) {
 }
 
 aby_model_info info_of(const Model &model) {
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   return info;
 }
 
@@ -75,7 +75,7 @@ void check_error(aby_status status, aby_status want, const std::vector<std::stri
 // The ids of a short reply, whose events have no text.
 std::vector<std::int32_t> generate(const Model &model) {
   const Sequence s = sequence(model);
-  aby_generation_options options = generation_options();
+  aby_reply_options options = reply_options();
   options.max_tokens = 4;
   options.temperature = 0;
   options.ignore_eos = 1;
@@ -83,12 +83,12 @@ std::vector<std::int32_t> generate(const Model &model) {
   ABY_REQUIRE(aby_generation_create(&raw, s.get(), kPrompt.data(), kPrompt.size(), &options));
   const Generation generation(raw);
   std::vector<std::int32_t> ids;
-  auto event = make<aby_event>(aby_event_init);
+  Event event;
   while (event.kind != ABY_EVENT_END) {
-    ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+    ABY_REQUIRE(step(&event, generation.get()));
     if (event.kind == ABY_EVENT_TOKEN)
       ids.push_back(event.token);
-    CHECK(event.text_length == 0);
+    CHECK(event.text.empty());
   }
   return ids;
 }
@@ -101,8 +101,8 @@ std::vector<float> logits_of(const Model &model) {
 
 // Whatever needs the tokenizer fails like this; the rest does as with it.
 void check_without_text(const std::string &path, aby_status status, const std::vector<std::string> &parts) {
-  auto plan = make<aby_model_plan>(aby_model_plan_init);
-  ABY_REQUIRE(aby_model_plan_get(&plan, path.c_str(), nullptr));
+  aby_model_plan plan;
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, path.c_str(), nullptr));
   CHECK(plan.layers > 0);
   const Model model = open(path, "cpu");
   CHECK(info_of(model).has_tokenizer == 0);
@@ -118,12 +118,8 @@ void check_without_text(const std::string &path, aby_status status, const std::v
   if (status != ABY_ERROR_STATE)
     check_error(render(model, "{{ bos_token }}"), status, parts);
 
-  const Sequence s = sequence(model);
-  aby_generation_options options = generation_options();
-  options.constraint_kind = ABY_CONSTRAINT_REGEX;
-  options.constraint = "a+";
-  aby_generation *raw = nullptr;
-  const aby_status constrained = aby_generation_create(&raw, s.get(), kPrompt.data(), kPrompt.size(), &options);
+  aby_constraint *raw = nullptr;
+  const aby_status constrained = aby_constraint_compile(&raw, model.get(), ABY_CONSTRAINT_REGEX, "a+", 2);
   check_error(constrained, status, {"a constraint needs a tokenizer"});
   if (status != ABY_ERROR_STATE)
     check_error(constrained, status, parts);

@@ -123,7 +123,7 @@ TEST_CASE("children keep their parents, whatever is closed first") {
   CHECK(fork.length() == 3);
   abyssal::generation generation(fork, {4});
   fork.close();
-  while (generation.step().kind == ABY_EVENT_PROMPT) {
+  while (generation.step().kind[0] == ABY_EVENT_PROMPT) {
   }
   generation.close();
   CHECK(thrown_status([&] { generation.step(); }) == ABY_ERROR_STATE);
@@ -169,7 +169,9 @@ TEST_CASE("evaluation, outputs, truncation and batches") {
   CHECK(thrown_status([&] { alone.truncate(4); }) == ABY_ERROR_INVALID_ARGUMENT);
   alone.truncate(1);
   CHECK(alone.tokens() == std::vector<std::int32_t>{10});
-  alone.cancel();
+  const std::int32_t cancel = 1;
+  options.cancel = &cancel;
+  CHECK(thrown_status([&] { alone.eval({11}, options); }) == ABY_ERROR_CANCELLED);
 }
 
 TEST_CASE("more tokens than the guess of their number") {
@@ -185,7 +187,7 @@ TEST_CASE("more tokens than the guess of their number") {
 TEST_CASE("a reply") {
   const auto model = open_model();
   abyssal::sequence sequence(model);
-  aby_generation_options options = abyssal::default_generation_options();
+  aby_reply_options options = abyssal::default_reply_options();
   options.temperature = 0;
   options.max_tokens = 6;
   options.ignore_eos = 1;
@@ -193,23 +195,49 @@ TEST_CASE("a reply") {
   abyssal::generation generation(sequence, model.tokenize(model.render_chat(kMessages)), options);
   std::string text;
   std::vector<std::int32_t> tokens;
-  aby_event event = generation.step();
-  for (; event.kind != ABY_EVENT_END; event = generation.step()) {
-    text += abyssal::text_of(event);
-    if (event.kind == ABY_EVENT_TOKEN)
-      tokens.push_back(event.token);
+  aby_finish_reason reason = ABY_FINISH_NONE;
+  while (reason == ABY_FINISH_NONE) {
+    const aby_events events = generation.step(1000);
+    for (std::size_t i = 0; i < events.count; ++i) {
+      text += abyssal::text_of(events, i);
+      if (events.kind[i] == ABY_EVENT_TOKEN)
+        tokens.push_back(events.token[i]);
+      reason = events.finish_reason[i];
+    }
   }
-  text += abyssal::text_of(event);
-  CHECK(event.finish_reason == ABY_FINISH_LENGTH);
+  CHECK(reason == ABY_FINISH_LENGTH);
   CHECK(tokens.size() == 6);
   CHECK(!text.empty());
 
   abyssal::generation cancelled(sequence, {1}, options);
   cancelled.cancel();
-  do
-    event = cancelled.step();
-  while (event.kind != ABY_EVENT_END);
-  CHECK(event.finish_reason == ABY_FINISH_CANCELLED);
+  CHECK(cancelled.step().finish_reason[0] == ABY_FINISH_CANCELLED);
+  options.seed = 5;
+  CHECK(abyssal::generation(sequence, {1}, options).seed() == 5);
+}
+
+TEST_CASE("a constraint, shared by replies") {
+  const auto model = open_model();
+  abyssal::constraint digits(model, ABY_CONSTRAINT_REGEX, "[0-9]{3}");
+  aby_reply_options options = abyssal::default_reply_options();
+  const auto held = digits.get();
+  options.constraint = held.get();
+  options.plain = 1;
+  for (int i = 0; i < 2; ++i) {
+    abyssal::generation generation(abyssal::sequence(model), model.tokenize("7"), options);
+    std::string text;
+    for (aby_event_kind kind = ABY_EVENT_PROMPT; kind != ABY_EVENT_END;) {
+      const aby_events events = generation.step();
+      text += abyssal::text_of(events, 0);
+      kind = events.kind[0];
+    }
+    CHECK(text.size() == 3);
+    CHECK(text.find_first_not_of("0123456789") == std::string::npos);
+  }
+  digits.close();
+  CHECK(digits.closed());
+  CHECK_THROWS_WITH(digits.get(), "the constraint is closed");
+  CHECK_THROWS_AS(abyssal::constraint(model, ABY_CONSTRAINT_REGEX, "("), abyssal::error);
 }
 
 TEST_CASE("close from another thread, while calls run") {

@@ -23,8 +23,7 @@ static struct {
   aby_status (*aby_model_tokenize)(int32_t *, size_t, size_t *, const aby_model *, const char *, size_t, uint32_t);
   aby_status (*aby_sequence_create)(aby_sequence **, aby_model *);
   aby_status (*aby_sequence_eval)(aby_sequence *, const int32_t *, size_t, const aby_eval_options *);
-  aby_status (*aby_array_init)(aby_array *, size_t);
-  aby_status (*aby_sequence_output)(aby_array *, aby_sequence *, aby_output, int32_t);
+  aby_status (*aby_sequence_output)(aby_array *, size_t, aby_sequence *, aby_output_kind, int32_t);
   void (*aby_sequence_destroy)(aby_sequence *);
   void (*aby_model_destroy)(aby_model *);
 } api;
@@ -40,7 +39,7 @@ static int load_function(void *library, const char *name, void *out, size_t size
 static int load_functions(void *library) {
   return LOAD(library, aby_version_string) && LOAD(library, aby_last_error) && LOAD(library, aby_model_options_init) &&
          LOAD(library, aby_model_open) && LOAD(library, aby_model_tokenize) && LOAD(library, aby_sequence_create) &&
-         LOAD(library, aby_sequence_eval) && LOAD(library, aby_array_init) && LOAD(library, aby_sequence_output) &&
+         LOAD(library, aby_sequence_eval) && LOAD(library, aby_sequence_output) &&
          LOAD(library, aby_sequence_destroy) && LOAD(library, aby_model_destroy);
 }
 
@@ -61,8 +60,7 @@ static int use_library(float *out, const char *path) {
        api.aby_model_tokenize(tokens, 64, &count, model, text, strlen(text), ABY_TOKENIZE_DEFAULT) == ABY_OK &&
        count <= 64 && api.aby_sequence_create(&sequence, model) == ABY_OK &&
        api.aby_sequence_eval(sequence, tokens, count, NULL) == ABY_OK &&
-       api.aby_array_init(&logits, sizeof logits) == ABY_OK &&
-       api.aby_sequence_output(&logits, sequence, ABY_OUTPUT_LOGITS, 0) == ABY_OK;
+       api.aby_sequence_output(&logits, sizeof logits, sequence, ABY_OUTPUT_LOGITS, 0) == ABY_OK;
   if (ok)
     *out = *(const float *)logits.data;
   else

@@ -8,6 +8,8 @@
 #define VALUE(constant, value) PINNED(constant, (constant) == (value))
 #define FIELD(type, field, offset, size)                                                                               \
   PINNED(type##_##field, offsetof(type, field) == (offset) && sizeof(((type *)0)->field) == (size))
+/* The size is that of the fields: padding at the end would hide the first field that is added. */
+#define SIZE(type, size) PINNED(type##_size, sizeof(type) == (size))
 
 VALUE(ABY_OK, 0);
 VALUE(ABY_ERROR_INTERNAL, -1);
@@ -25,6 +27,8 @@ VALUE(ABY_ERROR_TEMPLATE, -12);
 VALUE(ABY_ERROR_ENCODING, -13);
 VALUE(ABY_ERROR_STATE, -14);
 VALUE(ABY_ERROR_DEVICE, -15);
+VALUE(ABY_ERROR_TOO_SMALL, -16);
+VALUE(ABY_ERROR_CACHE_FULL, -17);
 
 VALUE(ABY_DTYPE_AUTO, 0);
 VALUE(ABY_DTYPE_F32, 1);
@@ -83,7 +87,6 @@ VALUE(ABY_EVENT_END, 2);
 VALUE(ABY_TEXT_CONTENT, 0);
 VALUE(ABY_TEXT_REASONING, 1);
 
-VALUE(ABY_CONSTRAINT_NONE, 0);
 VALUE(ABY_CONSTRAINT_JSON_SCHEMA, 1);
 VALUE(ABY_CONSTRAINT_REGEX, 2);
 VALUE(ABY_CONSTRAINT_GRAMMAR, 3);
@@ -92,6 +95,13 @@ VALUE(ABY_FINISH_NONE, 0);
 VALUE(ABY_FINISH_STOP, 1);
 VALUE(ABY_FINISH_LENGTH, 2);
 VALUE(ABY_FINISH_CANCELLED, 3);
+VALUE(ABY_FINISH_CONTEXT, 4);
+
+VALUE(ABY_LOGPROBS_NONE, 0);
+VALUE(ABY_LOGPROBS_MODEL, 1);
+
+PINNED(seed_random, ABY_SEED_RANDOM == UINT64_MAX);
+PINNED(no_limit, ABY_NO_LIMIT == UINT64_MAX);
 
 VALUE(ABY_SCORING_SOFTMAX, 0);
 VALUE(ABY_SCORING_SIGMOID, 1);
@@ -108,6 +118,7 @@ FIELD(aby_tensor, bytes, 24, 8);
 FIELD(aby_tensor, rank, 32, 4);
 FIELD(aby_tensor, reserved, 36, 4);
 FIELD(aby_tensor, shape, 40, 32);
+SIZE(aby_tensor, 72);
 
 FIELD(aby_array, struct_size, 0, 4);
 FIELD(aby_array, dtype, 4, 4);
@@ -115,16 +126,19 @@ FIELD(aby_array, data, 8, 8);
 FIELD(aby_array, rank, 16, 4);
 FIELD(aby_array, reserved, 20, 4);
 FIELD(aby_array, shape, 24, 32);
+SIZE(aby_array, 56);
 
 FIELD(aby_backend_info, struct_size, 0, 4);
 FIELD(aby_backend_info, device_count, 4, 4);
 FIELD(aby_backend_info, name, 8, 8);
+SIZE(aby_backend_info, 16);
 
 FIELD(aby_device_options, struct_size, 0, 4);
 FIELD(aby_device_options, index, 4, 4);
 FIELD(aby_device_options, backend, 8, 8);
 FIELD(aby_device_options, threads, 16, 4);
 FIELD(aby_device_options, reserved, 20, 4);
+SIZE(aby_device_options, 24);
 
 FIELD(aby_device_info, struct_size, 0, 4);
 FIELD(aby_device_info, threads, 4, 4);
@@ -132,6 +146,7 @@ FIELD(aby_device_info, backend, 8, 8);
 FIELD(aby_device_info, name, 16, 8);
 FIELD(aby_device_info, isa, 24, 8);
 FIELD(aby_device_info, memory_bytes, 32, 8);
+SIZE(aby_device_info, 40);
 
 FIELD(aby_model_options, struct_size, 0, 4);
 FIELD(aby_model_options, threads, 4, 4);
@@ -152,6 +167,8 @@ FIELD(aby_model_options, packed_cache_check, 88, 4);
 FIELD(aby_model_options, reserved, 92, 4);
 FIELD(aby_model_options, warning, 96, 8);
 FIELD(aby_model_options, warning_context, 104, 8);
+FIELD(aby_model_options, cancel, 112, 8);
+SIZE(aby_model_options, 120);
 
 FIELD(aby_model_plan, struct_size, 0, 4);
 FIELD(aby_model_plan, layers, 4, 4);
@@ -165,6 +182,7 @@ FIELD(aby_model_plan, cache_tokens, 56, 8);
 FIELD(aby_model_plan, cache_bytes, 64, 8);
 FIELD(aby_model_plan, scratch_bytes, 72, 8);
 FIELD(aby_model_plan, total_bytes, 80, 8);
+SIZE(aby_model_plan, 88);
 
 FIELD(aby_model_info, struct_size, 0, 4);
 FIELD(aby_model_info, layers, 4, 4);
@@ -197,6 +215,9 @@ FIELD(aby_model_info, cache_tokens, 144, 8);
 FIELD(aby_model_info, weight_layouts, 152, 8);
 FIELD(aby_model_info, arithmetic, 160, 4);
 FIELD(aby_model_info, packed_cache, 164, 4);
+FIELD(aby_model_info, tools, 168, 4);
+FIELD(aby_model_info, reserved, 172, 4);
+SIZE(aby_model_info, 176);
 
 FIELD(aby_profile_part, struct_size, 0, 4);
 FIELD(aby_profile_part, reserved, 4, 4);
@@ -205,49 +226,59 @@ FIELD(aby_profile_part, calls, 16, 8);
 FIELD(aby_profile_part, seconds, 24, 8);
 FIELD(aby_profile_part, flops, 32, 8);
 FIELD(aby_profile_part, bytes, 40, 8);
+SIZE(aby_profile_part, 48);
 
 FIELD(aby_chat_options, struct_size, 0, 4);
 FIELD(aby_chat_options, add_generation_prompt, 4, 4);
 FIELD(aby_chat_options, tools_json, 8, 8);
 FIELD(aby_chat_options, variables_json, 16, 8);
 FIELD(aby_chat_options, chat_template, 24, 8);
+FIELD(aby_chat_options, allow_dropped_tools, 32, 4);
+FIELD(aby_chat_options, reserved, 36, 4);
+SIZE(aby_chat_options, 40);
 
 FIELD(aby_eval_options, struct_size, 0, 4);
 FIELD(aby_eval_options, keep, 4, 4);
 FIELD(aby_eval_options, logits, 8, 8);
 FIELD(aby_eval_options, mtp, 16, 4);
 FIELD(aby_eval_options, chunk, 20, 4);
+FIELD(aby_eval_options, cancel, 24, 8);
+SIZE(aby_eval_options, 32);
 
-FIELD(aby_generation_options, struct_size, 0, 4);
-FIELD(aby_generation_options, ignore_eos, 4, 4);
-FIELD(aby_generation_options, max_tokens, 8, 8);
-FIELD(aby_generation_options, temperature, 16, 4);
-FIELD(aby_generation_options, top_p, 20, 4);
-FIELD(aby_generation_options, min_p, 24, 4);
-FIELD(aby_generation_options, top_k, 28, 4);
-FIELD(aby_generation_options, seed, 32, 8);
-FIELD(aby_generation_options, stop_tokens, 40, 8);
-FIELD(aby_generation_options, stop_token_count, 48, 8);
-FIELD(aby_generation_options, plain, 56, 4);
-FIELD(aby_generation_options, chunk, 60, 4);
-FIELD(aby_generation_options, mask, 64, 8);
-FIELD(aby_generation_options, mask_count, 72, 8);
-FIELD(aby_generation_options, constraint_kind, 80, 4);
-FIELD(aby_generation_options, write_ahead, 84, 4);
-FIELD(aby_generation_options, constraint, 88, 8);
+FIELD(aby_reply_options, struct_size, 0, 4);
+FIELD(aby_reply_options, ignore_eos, 4, 4);
+FIELD(aby_reply_options, max_tokens, 8, 8);
+FIELD(aby_reply_options, seed, 16, 8);
+FIELD(aby_reply_options, temperature, 24, 4);
+FIELD(aby_reply_options, top_p, 28, 4);
+FIELD(aby_reply_options, min_p, 32, 4);
+FIELD(aby_reply_options, top_k, 36, 4);
+FIELD(aby_reply_options, logprobs, 40, 4);
+FIELD(aby_reply_options, plain, 44, 4);
+FIELD(aby_reply_options, chunk, 48, 4);
+FIELD(aby_reply_options, reserved, 52, 4);
+FIELD(aby_reply_options, stop_tokens, 56, 8);
+FIELD(aby_reply_options, stop_token_count, 64, 8);
+FIELD(aby_reply_options, mask, 72, 8);
+FIELD(aby_reply_options, mask_count, 80, 8);
+FIELD(aby_reply_options, constraint, 88, 8);
+SIZE(aby_reply_options, 96);
 
-FIELD(aby_event, struct_size, 0, 4);
-FIELD(aby_event, kind, 4, 4);
-FIELD(aby_event, token, 8, 4);
-FIELD(aby_event, text_kind, 12, 4);
-FIELD(aby_event, text, 16, 8);
-FIELD(aby_event, text_length, 24, 8);
-FIELD(aby_event, finish_reason, 32, 4);
-FIELD(aby_event, reserved, 36, 4);
-FIELD(aby_event, prompt_done, 40, 8);
-FIELD(aby_event, prompt_total, 48, 8);
-FIELD(aby_event, completion_tokens, 56, 8);
-FIELD(aby_event, reasoning_tokens, 64, 8);
+FIELD(aby_events, struct_size, 0, 4);
+FIELD(aby_events, reserved, 4, 4);
+FIELD(aby_events, count, 8, 8);
+FIELD(aby_events, kind, 16, 8);
+FIELD(aby_events, token, 24, 8);
+FIELD(aby_events, logprob, 32, 8);
+FIELD(aby_events, text_kind, 40, 8);
+FIELD(aby_events, text_begin, 48, 8);
+FIELD(aby_events, text, 56, 8);
+FIELD(aby_events, finish_reason, 64, 8);
+FIELD(aby_events, prompt_tokens, 72, 8);
+FIELD(aby_events, prompt_total, 80, 8);
+FIELD(aby_events, completion_tokens, 88, 8);
+FIELD(aby_events, reasoning_tokens, 96, 8);
+SIZE(aby_events, 104);
 
 FIELD(aby_moe_route_args, struct_size, 0, 4);
 FIELD(aby_moe_route_args, tokens, 4, 4);
@@ -263,6 +294,7 @@ FIELD(aby_moe_route_args, logits, 40, 8);
 FIELD(aby_moe_route_args, bias, 48, 8);
 FIELD(aby_moe_route_args, index, 56, 8);
 FIELD(aby_moe_route_args, weight, 64, 8);
+SIZE(aby_moe_route_args, 72);
 
 FIELD(aby_experts_desc, struct_size, 0, 4);
 FIELD(aby_experts_desc, experts, 4, 4);
@@ -286,6 +318,7 @@ FIELD(aby_experts_desc, shared_down, 104, 8);
 FIELD(aby_experts_desc, shared_gate_scale, 112, 8);
 FIELD(aby_experts_desc, shared_up_scale, 120, 8);
 FIELD(aby_experts_desc, shared_down_scale, 128, 8);
+SIZE(aby_experts_desc, 136);
 
 FIELD(aby_moe_experts_args, struct_size, 0, 4);
 FIELD(aby_moe_experts_args, tokens, 4, 4);
@@ -295,6 +328,7 @@ FIELD(aby_moe_experts_args, x, 16, 8);
 FIELD(aby_moe_experts_args, index, 24, 8);
 FIELD(aby_moe_experts_args, weight, 32, 8);
 FIELD(aby_moe_experts_args, out, 40, 8);
+SIZE(aby_moe_experts_args, 48);
 
 FIELD(aby_mla_desc, struct_size, 0, 4);
 FIELD(aby_mla_desc, heads, 4, 4);
@@ -305,6 +339,7 @@ FIELD(aby_mla_desc, v_head_dim, 20, 4);
 FIELD(aby_mla_desc, dtype, 24, 4);
 FIELD(aby_mla_desc, compute, 28, 4);
 FIELD(aby_mla_desc, kv_b, 32, 8);
+SIZE(aby_mla_desc, 40);
 
 FIELD(aby_mla_attend_args, struct_size, 0, 4);
 FIELD(aby_mla_attend_args, sequences, 4, 4);
@@ -320,3 +355,4 @@ FIELD(aby_mla_attend_args, reserved, 52, 4);
 FIELD(aby_mla_attend_args, cache, 56, 8);
 FIELD(aby_mla_attend_args, q, 64, 8);
 FIELD(aby_mla_attend_args, out, 72, 8);
+SIZE(aby_mla_attend_args, 80);

@@ -10,7 +10,7 @@ import java.util.Locale;
 import org.abyssal.EvalOptions;
 import org.abyssal.Event;
 import org.abyssal.EventKind;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Model;
 import org.abyssal.ReplyStream;
 import org.abyssal.Sequence;
@@ -39,8 +39,8 @@ final class BindingsJava {
     return System.nanoTime() / 1e9;
   }
 
-  private static GenerationOptions greedy(int tokens) {
-    return new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(tokens);
+  private static ReplyOptions greedy(int tokens) {
+    return new ReplyOptions().temperature(0).ignoreEos(true).maxTokens(tokens);
   }
 
   private String decode(int tokens) {

@@ -46,23 +46,24 @@ static uint32_t reply(aby_model *model, const int32_t *prompt, size_t count, uns
   unsigned long drawn = 0;
   aby_sequence *sequence = NULL;
   aby_generation *generation = NULL;
-  aby_generation_options options;
-  aby_event event;
-  check(aby_generation_options_init(&options, sizeof options));
-  check(aby_event_init(&event, sizeof event));
+  aby_reply_options options;
+  aby_event_kind kind = ABY_EVENT_PROMPT;
+  check(aby_reply_options_init(&options, sizeof options));
   options.max_tokens = tokens;
   options.temperature = 0;
   options.ignore_eos = 1;
   options.plain = 1;
   check(aby_sequence_create(&sequence, model));
   check(aby_generation_create(&generation, sequence, prompt, count, &options));
-  do {
-    check(aby_generation_step(&event, generation));
-    if (event.kind == ABY_EVENT_TOKEN) {
-      digest = 31 * digest + (uint32_t)event.token;
+  while (kind != ABY_EVENT_END) {
+    aby_events events;
+    check(aby_generation_step(&events, sizeof events, generation, 0));
+    kind = events.kind[0];
+    if (kind == ABY_EVENT_TOKEN) {
+      digest = 31 * digest + (uint32_t)events.token[0];
       ++drawn;
     }
-  } while (event.kind != ABY_EVENT_END);
+  }
   if (drawn != tokens) {
     fprintf(stderr, "bindings_c: %lu tokens of %lu; the context is too short\n", drawn, tokens);
     exit(1);
@@ -92,7 +93,6 @@ static void logits(unsigned long count) {
   for (i = 0; i < count; ++i)
     prompt[i] = (int32_t)(5 + i % 500);
   check(aby_eval_options_init(&options, sizeof options));
-  check(aby_array_init(&array, sizeof array));
   options.logits = count;
   check(aby_sequence_create(&sequence, shared_model()));
   begin = now();
@@ -100,11 +100,11 @@ static void logits(unsigned long count) {
   eval_seconds = now() - begin;
 
   begin = now();
-  check(aby_sequence_output(&array, sequence, ABY_OUTPUT_LOGITS, 0));
+  check(aby_sequence_output(&array, sizeof array, sequence, ABY_OUTPUT_LOGITS, 0));
   pointer_seconds = now() - begin;
 
   begin = now();
-  check(aby_sequence_output(&array, sequence, ABY_OUTPUT_LOGITS, 0));
+  check(aby_sequence_output(&array, sizeof array, sequence, ABY_OUTPUT_LOGITS, 0));
   size = (size_t)array.shape[0] * (size_t)array.shape[1];
   copy = malloc(size * sizeof *copy);
   if (copy == NULL)
@@ -125,11 +125,10 @@ static void cycles(unsigned long count) {
     aby_model *model = NULL;
     aby_sequence *sequence = NULL;
     aby_array array;
-    check(aby_array_init(&array, sizeof array));
     check(aby_model_open(&model, path, NULL));
     check(aby_sequence_create(&sequence, model));
     check(aby_sequence_eval(sequence, prompt, 3, NULL));
-    check(aby_sequence_output(&array, sequence, ABY_OUTPUT_LOGITS, 0));
+    check(aby_sequence_output(&array, sizeof array, sequence, ABY_OUTPUT_LOGITS, 0));
     aby_sequence_destroy(sequence);
     aby_model_destroy(model);
   }

@@ -151,7 +151,7 @@ final class ScenarioJava {
         i.hiddenSize(), i.vocabSize());
     step.say("heads", i.heads(), i.kvHeads(), i.kvLoraRank(), i.ropeDim());
     step.say("experts", i.experts(), i.topK(), i.contextLength(), i.mtpLayers());
-    step.say("text", i.bosToken(), i.hasTokenizer(), i.hasChatTemplate(), i.reasons());
+    step.say("text", i.bosToken(), i.hasTokenizer(), i.hasChatTemplate(), i.reasons(), i.tools());
     step.say("types", lower(i.activations()), lower(i.cacheDtype()));
     step.say("sizes", i.parameters(), i.activeParameters(), i.fileBytes(), i.cacheBytesPerToken(), i.cacheTokens());
     step.say("local memory", i.weightBytes(), i.mappedBytes());
@@ -177,6 +177,7 @@ final class ScenarioJava {
         .addGenerationPrompt(step.integer("add_generation_prompt", 1) != 0)
         .tools(step.text("tools"))
         .chatTemplate(step.text("chat_template"))
+        .allowDroppedTools(step.flag("allow_dropped_tools"))
         .variables(step.has("flag") ? Map.of(step.text("flag"), true) : null);
     step.say("text", ScenarioStep.quoted(model(step).renderChat(step.text("messages"), options)));
   }
@@ -270,17 +271,24 @@ final class ScenarioJava {
 
   // ---------------------------------------------------------------- replies
 
-  private static GenerationOptions generationOptions(ScenarioStep step) {
-    GenerationOptions options = new GenerationOptions()
-        .topP(step.number("top_p", 0))
-        .topK(step.integer("top_k"))
-        .minP(step.number("min_p", 0))
+  private static ReplyOptions replyOptions(ScenarioStep step) {
+    ReplyOptions options = new ReplyOptions()
+        .logprobs(step.flag("logprobs"))
         .seed(step.integer("seed"))
         .ignoreEos(step.flag("ignore_eos"))
         .stopTokens(step.integers("stop_tokens"))
         .chunk(step.integer("chunk"));
     if (step.has("temperature")) {
       options.temperature(step.number("temperature", 0));
+    }
+    if (step.has("top_p")) {
+      options.topP(step.number("top_p", 0));
+    }
+    if (step.has("top_k")) {
+      options.topK(step.integer("top_k"));
+    }
+    if (step.has("min_p")) {
+      options.minP(step.number("min_p", 0));
     }
     if (step.has("mask") && !step.has("mask_after")) {
       options.mask(mask(step));
@@ -307,7 +315,7 @@ final class ScenarioJava {
   }
 
   private static void generate(ScenarioStep step) {
-    GenerationOptions options = generationOptions(step).plain(step.integer("plain", 1) != 0);
+    ReplyOptions options = replyOptions(step).plain(step.integer("plain", 1) != 0);
     int left = step.integer("leave");
     int seen = 0;
     try (ReplyStream stream = sequence(step).generate(step.integers("tokens"), options)) {
@@ -317,6 +325,9 @@ final class ScenarioJava {
       for (Event event : stream) {
         String text = ScenarioStep.quoted(event.text());
         step.say("event", lower(event.kind()), event.token(), lower(event.textKind()), text);
+        if (!Float.isNaN(event.logprob())) {
+          step.say("local logprob", String.format(Locale.ROOT, "%.4f", event.logprob()));
+        }
         if (event.kind() == EventKind.PROMPT) {
           step.say("prompt", event.promptDone(), event.promptTotal());
         }
@@ -339,7 +350,7 @@ final class ScenarioJava {
   }
 
   private static void chat(ScenarioStep step) {
-    Reply reply = model(step).chatStream(step.text("messages"), new ChatOptions(), generationOptions(step)).reply();
+    Reply reply = model(step).chatStream(step.text("messages"), new ChatOptions(), replyOptions(step)).reply();
     step.say("reasoning", ScenarioStep.quoted(reply.reasoning()));
     step.say("content", ScenarioStep.quoted(reply.content()));
     step.say("tokens", reply.tokens());

@@ -22,10 +22,9 @@ void version(const step *s) { printf("%d version %s\n", s->number, aby_version_s
 void backends(const step *s) {
   size_t i, count;
   aby_backend_info info;
-  must(aby_backend_info_init(&info, sizeof info));
   must(aby_backend_count(&count));
   for (i = 0; i < count; ++i) {
-    must(aby_backend_info_get(&info, i));
+    must(aby_backend_info_get(&info, sizeof info, i));
     printf("%d backend %s %u\n", s->number, info.name, info.device_count);
   }
 }
@@ -35,11 +34,10 @@ void device(const step *s) {
   aby_device_info info;
   aby_device **on = &devices[slot(s, "device")];
   must(aby_device_options_init(&options, sizeof options));
-  must(aby_device_info_init(&info, sizeof info));
   options.backend = step_text(s, "backend");
   options.threads = (uint32_t)step_integer(s, "threads", 1);
   options.index = (uint32_t)step_integer(s, "index", 0);
-  if (failed(s, aby_device_open(on, &options)) || failed(s, aby_device_info_get(&info, *on)))
+  if (failed(s, aby_device_open(on, &options)) || failed(s, aby_device_info_get(&info, sizeof info, *on)))
     return;
   printf("%d device %s %u\n", s->number, info.backend, info.threads);
   printf("%d local device ", s->number);
@@ -67,8 +65,7 @@ static aby_model_options model_options(const step *s) {
 void plan(const step *s) {
   const aby_model_options options = model_options(s);
   aby_model_plan p;
-  must(aby_model_plan_init(&p, sizeof p));
-  if (failed(s, aby_model_plan_get(&p, step_text(s, "path"), &options)))
+  if (failed(s, aby_model_plan_get(&p, sizeof p, step_text(s, "path"), &options)))
     return;
   say_numbers(s, "plan", (uint64_t[]){p.layers, p.parameters, p.active_parameters, p.file_bytes}, 4);
   say_numbers(s, "cache", (uint64_t[]){p.cache_bytes_per_token, p.cache_tokens, p.cache_bytes}, 3);
@@ -150,16 +147,14 @@ void info(const step *s) {
   aby_device *on;
   aby_device_info device_info;
   size_t count;
-  must(aby_model_info_init(&i, sizeof i));
-  must(aby_device_info_init(&device_info, sizeof device_info));
-  if (failed(s, aby_model_info_get(&i, of)))
+  if (failed(s, aby_model_info_get(&i, sizeof i, of)))
     return;
   printf("%d model %s %s ", s->number, i.architecture, i.attention);
   say_quoted(i.weight_types, strlen(i.weight_types));
   printf(" %u %u %u\n", i.layers, i.hidden_size, i.vocab_size);
   say_numbers(s, "heads", (uint64_t[]){i.heads, i.kv_heads, i.kv_lora_rank, i.rope_dim}, 4);
   say_numbers(s, "experts", (uint64_t[]){i.experts, i.top_k, i.context_length, i.mtp_layers}, 4);
-  printf("%d text %d %u %u %u\n", s->number, i.bos_token, i.has_tokenizer, i.has_chat_template, i.reasons);
+  printf("%d text %d %u %u %u %u\n", s->number, i.bos_token, i.has_tokenizer, i.has_chat_template, i.reasons, i.tools);
   printf("%d types %s %s\n", s->number, kDtypes[i.activations], kDtypes[i.cache_dtype]);
   say_numbers(s, "sizes",
               (uint64_t[]){i.parameters, i.active_parameters, i.file_bytes, i.cache_bytes_per_token, i.cache_tokens},
@@ -168,7 +163,7 @@ void info(const step *s) {
   must(aby_model_eos_tokens(token_room, TOKENS, &count, of));
   say_integers(s, "eos", token_room, count);
   must(aby_model_device(&on, of));
-  must(aby_device_info_get(&device_info, on));
+  must(aby_device_info_get(&device_info, sizeof device_info, on));
   printf("%d on %s\n", s->number, device_info.backend);
   aby_device_destroy(on);
 }
@@ -201,6 +196,7 @@ aby_status render(const step *s, size_t *length) {
   must(aby_chat_options_init(&options, sizeof options));
   options.add_generation_prompt = (uint32_t)step_integer(s, "add_generation_prompt", 1);
   options.tools_json = step_text(s, "tools");
+  options.allow_dropped_tools = (uint32_t)step_integer(s, "allow_dropped_tools", 0);
   options.chat_template = step_text(s, "chat_template");
   if (flag != NULL) {
     snprintf(variables, sizeof variables, "{\"%s\": true}", flag);

@@ -7,12 +7,15 @@
 #include <stdatomic.h>
 #include <time.h>
 
+static aby_model *models_of_sequences[SLOTS];
+
 void sequence(const step *s) {
   aby_sequence *made;
   if (failed(s, aby_sequence_create(&made, models[slot(s, "model")])))
     return;
   aby_sequence_destroy(sequences[slot(s, "sequence")]);
   sequences[slot(s, "sequence")] = made;
+  models_of_sequences[slot(s, "sequence")] = models[slot(s, "model")];
 }
 
 static aby_eval_options eval_options(const step *s) {
@@ -69,22 +72,25 @@ typedef struct long_eval {
   size_t count;
   aby_status status;
   char text[256];
+  int32_t cancel;
   atomic_int ended;
 } long_eval;
 
 static void *run_long_eval(void *context) {
   long_eval *work = context;
+  aby_eval_options options;
+  must(aby_eval_options_init(&options, sizeof options));
+  options.cancel = &work->cancel;
   do {
-    work->status = aby_sequence_eval(work->on, token_room, work->count, NULL);
+    work->status = aby_sequence_eval(work->on, token_room, work->count, &options);
   } while (work->status == ABY_ERROR_BUSY); /* a fork was in it */
   snprintf(work->text, sizeof work->text, "%s", aby_last_error()); /* of this thread */
   atomic_store(&work->ended, 1);
   return NULL;
 }
 
-/* Evaluates a token over and over on another thread: forks until that is refused, then cancels until it ends. */
+/* Evaluates a token over and over on another thread: forks until that is refused, then cancels it. */
 void interrupt(const step *s) {
-  const struct timespec pause = {0, 1000000};
   long_eval work = {0};
   pthread_t thread;
   int refused = 0;
@@ -98,10 +104,7 @@ void interrupt(const step *s) {
     refused = failed(s, aby_sequence_fork(&copy, work.on));
     aby_sequence_destroy(copy);
   }
-  while (!atomic_load(&work.ended)) {
-    must(aby_sequence_cancel(work.on));
-    nanosleep(&pause, NULL);
-  }
+  __atomic_store_n(&work.cancel, 1, __ATOMIC_RELAXED);
   pthread_join(thread, NULL);
   if (work.status != ABY_OK)
     say_error(s, work.status, work.text);
@@ -113,12 +116,11 @@ void output(const step *s) {
                                          "cache_k_rope", "cache_k", "cache_v",     "mtp_logits",   "mtp_hidden"};
   const char *name = step_text(s, "output");
   const int32_t layer = (int32_t)step_integer(s, "layer", -1);
-  aby_output kind = 0;
+  aby_output_kind kind = 0;
   aby_array array;
-  must(aby_array_init(&array, sizeof array));
   while (strcmp(kOutputs[kind], name) != 0)
     ++kind;
-  if (!failed(s, aby_sequence_output(&array, sequences[slot(s, "sequence")], kind, layer)))
+  if (!failed(s, aby_sequence_output(&array, sizeof array, sequences[slot(s, "sequence")], kind, layer)))
     say_array(s, array.dtype == ABY_DTYPE_I32, array.data, array.shape, array.rank);
 }
 
@@ -144,11 +146,12 @@ void fork_into(const step *s) {
     return;
   aby_sequence_destroy(sequences[slot(s, "into")]);
   sequences[slot(s, "into")] = made;
+  models_of_sequences[slot(s, "into")] = models_of_sequences[slot(s, "sequence")];
 }
 
 /* ---------------------------------------------------------------- replies */
 
-static const char *const kFinish[] = {"none", "stop", "length", "cancelled"};
+static const char *const kFinish[] = {"none", "stop", "length", "cancelled", "context"};
 static const char *const kTextKinds[] = {"content", "reasoning"};
 
 /* The words of a mask of mask_size ids, which allows those listed. */
@@ -163,26 +166,28 @@ static const uint32_t *mask_words(const step *s) {
   return words;
 }
 
-static void bind_content(const step *s, aby_generation_options *options) {
+/* The constraint that the step names, if it names one. False: it does not compile, which is said. */
+static int compile_constraint(const step *s, aby_model *of, aby_constraint **out) {
   static const char *const kNames[] = {"", "json_schema", "regex", "grammar"};
-  aby_constraint kind;
+  aby_constraint_kind kind;
+  *out = NULL;
   for (kind = ABY_CONSTRAINT_JSON_SCHEMA; kind <= ABY_CONSTRAINT_GRAMMAR; ++kind) {
-    if (step_find(s, kNames[kind]) != NULL) {
-      options->constraint_kind = kind;
-      options->constraint = step_text(s, kNames[kind]);
-    }
+    const char *text = step_find(s, kNames[kind]) != NULL ? step_text(s, kNames[kind]) : NULL;
+    if (text != NULL && failed(s, aby_constraint_compile(out, of, kind, text, strlen(text))))
+      return 0;
   }
+  return 1;
 }
 
-static aby_generation_options generation_options(const step *s, uint32_t plain) {
+static aby_reply_options reply_options(const step *s, uint32_t plain) {
   static int32_t stop_tokens[TOKENS];
-  aby_generation_options options;
-  must(aby_generation_options_init(&options, sizeof options));
-  options.max_tokens = (uint64_t)step_integer(s, "max_tokens", 0);
+  aby_reply_options options;
+  must(aby_reply_options_init(&options, sizeof options));
+  options.max_tokens = (uint64_t)step_integer(s, "max_tokens", -1);
   options.temperature = step_float(s, "temperature", options.temperature);
-  options.top_p = step_float(s, "top_p", 0);
-  options.top_k = (uint32_t)step_integer(s, "top_k", 0);
-  options.min_p = step_float(s, "min_p", 0);
+  options.top_p = step_float(s, "top_p", -1);
+  options.top_k = (int32_t)step_integer(s, "top_k", -1);
+  options.min_p = step_float(s, "min_p", -1);
   options.seed = (uint64_t)step_integer(s, "seed", 0);
   options.ignore_eos = (uint32_t)step_integer(s, "ignore_eos", 0);
   options.stop_token_count = step_words(step_find(s, "stop_tokens"), 10, stop_tokens, TOKENS, NULL);
@@ -193,39 +198,48 @@ static aby_generation_options generation_options(const step *s, uint32_t plain) 
     options.mask = mask_words(s);
     options.mask_count = (uint64_t)step_integer(s, "mask_size", 0);
   }
-  bind_content(s, &options);
+  options.logprobs = (aby_logprobs)step_integer(s, "logprobs", ABY_LOGPROBS_NONE);
   return options;
 }
 
-static void say_event(const step *s, const aby_event *event) {
+static void say_event(const step *s, const aby_events *event) {
   static const char *const kKinds[] = {"prompt", "token", "end"};
-  printf("%d event %s %d %s ", s->number, kKinds[event->kind], event->token, kTextKinds[event->text_kind]);
-  say_quoted(event->text, (size_t)event->text_length);
+  printf("%d event %s %d %s ", s->number, kKinds[event->kind[0]], event->token[0], kTextKinds[event->text_kind[0]]);
+  say_quoted(event->text, (size_t)event->text_begin[1]);
   putchar('\n');
-  if (event->kind == ABY_EVENT_PROMPT)
-    say_numbers(s, "prompt", (uint64_t[]){event->prompt_done, event->prompt_total}, 2);
-  if (event->kind == ABY_EVENT_END)
-    printf("%d end %s %d %d\n", s->number, kFinish[event->finish_reason], (int)event->completion_tokens,
-           (int)event->reasoning_tokens);
+  if (event->logprob[0] == event->logprob[0])
+    printf("%d local logprob %.4f\n", s->number, (double)event->logprob[0]);
+  if (event->kind[0] == ABY_EVENT_PROMPT)
+    say_numbers(s, "prompt", (uint64_t[]){event->prompt_tokens[0], event->prompt_total[0]}, 2);
+  if (event->kind[0] == ABY_EVENT_END)
+    printf("%d end %s %d %d\n", s->number, kFinish[event->finish_reason[0]], (int)event->completion_tokens[0],
+           (int)event->reasoning_tokens[0]);
 }
 
 void generate(const step *s) {
   aby_sequence *on = sequences[slot(s, "sequence")];
-  const aby_generation_options options = generation_options(s, 1);
+  aby_reply_options options = reply_options(s, 1);
   const size_t count = step_words(step_find(s, "tokens"), 10, token_room, TOKENS, NULL);
   int64_t left = step_integer(s, "leave", 0), seen = 0;
   int lost = 0;
-  aby_generation *reply;
-  aby_event event;
-  must(aby_event_init(&event, sizeof event));
-  if (failed(s, aby_generation_create(&reply, on, token_room, count, &options)))
+  aby_constraint *constraint;
+  aby_generation *reply = NULL;
+  aby_event_kind kind = ABY_EVENT_PROMPT;
+  if (!compile_constraint(s, models_of_sequences[slot(s, "sequence")], &constraint))
+    return;
+  options.constraint = constraint;
+  lost = failed(s, aby_generation_create(&reply, on, token_room, count, &options));
+  aby_constraint_destroy(constraint);
+  if (lost)
     return;
   if (step_integer(s, "cancel", 0))
     must(aby_generation_cancel(reply));
-  while (event.kind != ABY_EVENT_END && !lost) {
-    lost = failed(s, aby_generation_step(&event, reply));
+  while (kind != ABY_EVENT_END && !lost) {
+    aby_events event;
+    lost = failed(s, aby_generation_step(&event, sizeof event, reply, 0));
     if (lost)
       break;
+    kind = event.kind[0];
     say_event(s, &event);
     if (++seen == step_integer(s, "mask_after", 0))
       lost = failed(s, aby_generation_set_mask(reply, mask_words(s), slot(s, "mask_size")));
@@ -243,38 +257,47 @@ void generate(const step *s) {
 static void gather(const step *s, aby_generation *reply) {
   static char texts[2][TEXT];
   size_t lengths[2] = {0, 0}, count = 0;
-  aby_event event;
-  must(aby_event_init(&event, sizeof event));
-  while (event.kind != ABY_EVENT_END) {
-    char *to;
-    if (failed(s, aby_generation_step(&event, reply)))
+  aby_events events;
+  aby_event_kind kind = ABY_EVENT_PROMPT;
+  while (kind != ABY_EVENT_END) {
+    size_t i;
+    if (failed(s, aby_generation_step(&events, sizeof events, reply, 1000)))
       return;
-    to = texts[event.text_kind] + lengths[event.text_kind];
-    memcpy(to, event.text, (size_t)event.text_length);
-    lengths[event.text_kind] += (size_t)event.text_length;
-    if (event.kind == ABY_EVENT_TOKEN)
-      token_room[count++] = event.token;
+    for (i = 0; i < events.count; ++i) {
+      const size_t length = (size_t)(events.text_begin[i + 1] - events.text_begin[i]);
+      memcpy(texts[events.text_kind[i]] + lengths[events.text_kind[i]], events.text + events.text_begin[i], length);
+      lengths[events.text_kind[i]] += length;
+      if ((kind = events.kind[i]) == ABY_EVENT_TOKEN)
+        token_room[count++] = events.token[i];
+    }
   }
   say_text(s, "reasoning", texts[ABY_TEXT_REASONING], lengths[ABY_TEXT_REASONING]);
   say_text(s, "content", texts[ABY_TEXT_CONTENT], lengths[ABY_TEXT_CONTENT]);
   say_integers(s, "tokens", token_room, count);
-  printf("%d end %s %d %d %d\n", s->number, kFinish[event.finish_reason], (int)event.prompt_done,
-         (int)event.completion_tokens, (int)event.reasoning_tokens);
+  {
+    const size_t end = (size_t)events.count - 1;
+    printf("%d end %s %d %d %d\n", s->number, kFinish[events.finish_reason[end]], (int)events.prompt_tokens[end],
+           (int)events.completion_tokens[end], (int)events.reasoning_tokens[end]);
+  }
 }
 
 /* What the other languages have as one call. */
 void chat(const step *s) {
   aby_model *of = models[slot(s, "model")];
-  const aby_generation_options options = generation_options(s, 0);
+  aby_reply_options options = reply_options(s, 0);
+  aby_constraint *constraint;
   aby_sequence *on = NULL;
   aby_generation *reply = NULL;
   size_t length, count;
   if (failed(s, render(s, &length)) ||
       failed(s, aby_model_tokenize(token_room, TOKENS, &count, of, text_room, length, ABY_TOKENIZE_DEFAULT)) ||
-      failed(s, aby_sequence_create(&on, of)))
+      !compile_constraint(s, of, &constraint))
     return;
+  options.constraint = constraint;
+  must(aby_sequence_create(&on, of));
   if (!failed(s, aby_generation_create(&reply, on, token_room, count, &options)))
     gather(s, reply);
+  aby_constraint_destroy(constraint);
   aby_generation_destroy(reply);
   aby_sequence_destroy(on);
 }

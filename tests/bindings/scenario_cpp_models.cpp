@@ -134,7 +134,7 @@ void info(const step &s) {
   say(s, "model", i.architecture, i.attention, Quoted{i.weight_types}, i.layers, i.hidden_size, i.vocab_size);
   say(s, "heads", i.heads, i.kv_heads, i.kv_lora_rank, i.rope_dim);
   say(s, "experts", i.experts, i.top_k, i.context_length, i.mtp_layers);
-  say(s, "text", i.bos_token, i.has_tokenizer, i.has_chat_template, i.reasons);
+  say(s, "text", i.bos_token, i.has_tokenizer, i.has_chat_template, i.reasons, i.tools);
   say(s, "types", kDtypes.at(static_cast<std::size_t>(i.activations)),
       kDtypes.at(static_cast<std::size_t>(i.cache_dtype)));
   say(s, "sizes", i.parameters, i.active_parameters, i.file_bytes, i.cache_bytes_per_token, i.cache_tokens);
@@ -165,6 +165,7 @@ std::string render(const step &s) {
   aby_chat_options options = abyssal::default_chat_options();
   options.add_generation_prompt = number<std::uint32_t>(s, "add_generation_prompt", 1);
   options.tools_json = step_text(&s, "tools");
+  options.allow_dropped_tools = number<std::uint32_t>(s, "allow_dropped_tools");
   options.chat_template = step_text(&s, "chat_template");
   options.variables_json = step_find(&s, "flag") != nullptr ? variables.c_str() : nullptr;
   return model_of(s).render_chat(text(s, "messages"), options);

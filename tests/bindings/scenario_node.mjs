@@ -94,21 +94,21 @@ const evalOptions = (step) => ({
   chunk: step.integer('chunk'),
 });
 
-const generationOptions = (step) => ({
-  maxTokens: step.integer('max_tokens') || undefined,
+const replyOptions = (step) => ({
+  maxTokens: step.has('max_tokens') ? step.integer('max_tokens') : undefined,
   temperature: step.float('temperature'),
   topP: step.float('top_p'),
-  topK: step.integer('top_k') || undefined,
+  topK: step.has('top_k') ? step.integer('top_k') : undefined,
   minP: step.float('min_p'),
   seed: step.integer('seed'),
   ignoreEos: step.flag('ignore_eos'),
+  logprobs: step.flag('logprobs'),
   stopTokens: step.integers('stop_tokens'),
   chunk: step.integer('chunk'),
   jsonSchema: step.text('json_schema'),
   regex: step.text('regex'),
   grammar: step.text('grammar'),
   mask: step.has('mask') && !step.has('mask_after') ? maskOf(step) : undefined,
-  writeAhead: !step.has('mask_after'),
 });
 
 // A flag for each of mask_size ids: whether it is listed.
@@ -184,7 +184,7 @@ const KINDS = {
     step.say('model', i.architecture, i.attention, quoted(i.weightTypes), i.layers, i.hiddenSize, i.vocabSize);
     step.say('heads', i.heads, i.kvHeads, i.kvLoraRank, i.ropeDim);
     step.say('experts', i.experts, i.topK, i.contextLength, i.mtpLayers);
-    step.say('text', i.bosToken, ...[i.hasTokenizer, i.hasChatTemplate, i.reasons].map(Number));
+    step.say('text', i.bosToken, ...[i.hasTokenizer, i.hasChatTemplate, i.reasons, i.tools].map(Number));
     step.say('types', i.activations, i.cacheDtype);
     step.say('sizes', i.parameters, i.activeParameters, i.fileBytes, i.cacheBytesPerToken, i.cacheTokens);
     step.say('local memory', i.weightBytes, i.mappedBytes);
@@ -206,6 +206,7 @@ const KINDS = {
   async render_chat(step) {
     const text = await modelOf(step).renderChat(step.text('messages'), {
       tools: step.text('tools'),
+      allowDroppedTools: step.flag('allow_dropped_tools'),
       chatTemplate: step.text('chat_template'),
       variables: step.has('flag') ? { [step.text('flag')]: true } : undefined,
       addGenerationPrompt: step.flag('add_generation_prompt', 1),
@@ -226,7 +227,7 @@ const KINDS = {
     step.say('lengths', ...batch.map((one) => one.length));
   },
 
-  // Evaluates a token over and over: forks, which is refused, then cancels until the evaluation ends.
+  // Evaluates a token over and over: forks, which is refused, then cancels it.
   async interrupt(step) {
     const on = sequenceOf(step);
     const promise = on.eval(new Int32Array(step.integer('count')).fill(step.integer('token')));
@@ -235,9 +236,8 @@ const KINDS = {
     } catch (error) {
       step.sayError(error);
     }
-    const timer = setInterval(() => on.cancel(), 1);
+    on.cancel();
     await promise.catch((error) => step.sayError(error));
-    clearInterval(timer);
     step.say('length', on.length);
   },
 
@@ -256,26 +256,31 @@ const KINDS = {
   fork: (step) => void sequences.set(step.integer('into'), sequenceOf(step).fork()),
 
   async generate(step) {
-    const options = { ...generationOptions(step), plain: step.flag('plain', 1) };
+    const options = { ...replyOptions(step), plain: step.flag('plain', 1) };
     const stream = sequenceOf(step).generate(step.integers('tokens'), options);
     if (step.flag('cancel')) stream.cancel();
     let left = step.integer('leave');
     let seen = 0;
-    for await (const event of stream) {
-      step.say('event', event.kind, event.token, event.textKind, quoted(event.text));
-      if (event.kind === 'prompt') step.say('prompt', event.promptDone, event.promptTotal);
-      if (event.kind === 'end') step.say('end', event.finishReason, event.completionTokens, event.reasoningTokens);
-      seen += 1;
-      if (seen === step.integer('mask_after')) await stream.setMask(maskOf(step));
-      if (seen === step.integer('lift_after')) await stream.setMask(null);
-      left -= 1;
-      if (left === 0) break;
+    try {
+      for await (const event of stream) {
+        step.say('event', event.kind, event.token, event.textKind, quoted(event.text));
+        if (event.logprob !== null) step.say('local logprob', event.logprob.toFixed(4));
+        if (event.kind === 'prompt') step.say('prompt', event.promptDone, event.promptTotal);
+        if (event.kind === 'end') step.say('end', event.finishReason, event.completionTokens, event.reasoningTokens);
+        seen += 1;
+        if (seen === step.integer('mask_after')) await stream.setMask(maskOf(step));
+        if (seen === step.integer('lift_after')) await stream.setMask(null);
+        left -= 1;
+        if (left === 0) break;
+      }
+    } finally {
+      await stream.close(); // also after an error that leaves it to be tried again
     }
     step.say('length', sequenceOf(step).length);
   },
 
   async chat(step) {
-    const reply = await modelOf(step).chat(step.text('messages'), generationOptions(step)).reply();
+    const reply = await modelOf(step).chat(step.text('messages'), replyOptions(step)).reply();
     const { promptTokens, completionTokens, reasoningTokens } = reply.usage;
     step.say('reasoning', quoted(reply.reasoning));
     step.say('content', quoted(reply.content));

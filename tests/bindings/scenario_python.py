@@ -158,7 +158,7 @@ def info(step: Step) -> None:
     step.say("model", i.architecture, i.attention, quoted(i.weight_types), i.layers, i.hidden_size, i.vocab_size)
     step.say("heads", i.heads, i.kv_heads, i.kv_lora_rank, i.rope_dim)
     step.say("experts", i.experts, i.top_k, i.context_length, i.mtp_layers)
-    step.say("text", i.bos_token, int(i.has_tokenizer), int(i.has_chat_template), int(i.reasons))
+    step.say("text", i.bos_token, int(i.has_tokenizer), int(i.has_chat_template), int(i.reasons), int(i.tools))
     step.say("types", i.activations, i.cache_dtype)
     step.say("sizes", i.parameters, i.active_parameters, i.file_bytes, i.cache_bytes_per_token, i.cache_tokens)
     step.say("local memory", i.weight_bytes, i.mapped_bytes)
@@ -183,6 +183,7 @@ def render_chat(step: Step) -> None:
         tools=step.text("tools"),
         add_generation_prompt=step.integer("add_generation_prompt", 1) != 0,
         chat_template=step.text("chat_template"),
+        allow_dropped_tools=step.integer("allow_dropped_tools") != 0,
         **({flag: True} if flag else {}),
     )
     step.say("text", quoted(text))
@@ -215,7 +216,7 @@ def eval_batch(step: Step) -> None:
 
 
 def interrupt(step: Step) -> None:
-    """Evaluates a token over and over on another thread: forks until that is refused, then cancels until it ends."""
+    """Evaluates a token over and over on another thread: forks until that is refused, then cancels it."""
     on = sequence(step)
     ended = threading.Event()
     errors: List[abyssal.Error] = []
@@ -240,8 +241,7 @@ def interrupt(step: Step) -> None:
         except abyssal.Error as error:
             step.say_error(error)
             refused = True
-    while not ended.wait(0.001):
-        on.cancel()
+    on.cancel()
     thread.join()
     for error in errors:
         step.say_error(error)
@@ -266,14 +266,15 @@ def fork(step: Step) -> None:
     sequences[step.integer("into")] = sequence(step).fork()
 
 
-def generation_options(step: Step) -> Dict[str, Any]:
+def reply_options(step: Step) -> Dict[str, Any]:
     return {
-        "max_tokens": step.integer("max_tokens") or None,
+        "max_tokens": step.integer("max_tokens") if "max_tokens" in step.fields else None,
         "temperature": step.number_of("temperature"),
         "top_p": step.number_of("top_p"),
-        "top_k": step.integer("top_k") or None,
+        "top_k": step.integer("top_k") if "top_k" in step.fields else None,
         "min_p": step.number_of("min_p"),
         "seed": step.integer("seed"),
+        "logprobs": step.integer("logprobs") != 0,
         "ignore_eos": step.integer("ignore_eos") != 0,
         "stop_tokens": step.integers("stop_tokens"),
         "chunk": step.integer("chunk"),
@@ -293,12 +294,14 @@ def mask(step: Step) -> np.ndarray:
 
 def generate(step: Step) -> None:
     plain = step.integer("plain", 1) != 0
-    stream = sequence(step).generate(step.integers("tokens"), plain=plain, **generation_options(step))
+    stream = sequence(step).generate(step.integers("tokens"), plain=plain, **reply_options(step))
     if step.integer("cancel"):
         stream.cancel()
     left = step.integer("leave")
     for seen, event in enumerate(stream, 1):
         step.say("event", event.kind, event.token, event.text_kind, quoted(event.text))
+        if event.logprob is not None:
+            step.say("local logprob", f"{event.logprob:.4f}")
         if event.kind == "prompt":
             step.say("prompt", event.prompt_done, event.prompt_total)
         if event.kind == "end":
@@ -315,7 +318,7 @@ def generate(step: Step) -> None:
 
 
 def chat(step: Step) -> None:
-    reply = model(step).chat(step.text("messages"), **generation_options(step))
+    reply = model(step).chat(step.text("messages"), **reply_options(step))
     step.say("reasoning", quoted(reply.reasoning))
     step.say("content", quoted(reply.content))
     step.say("tokens", *reply.tokens)

@@ -116,7 +116,7 @@ TEST_CASE("both forms of MLA attention agree") {
   for (const std::string &backend : backends()) {
     const auto tokens = prompt("tiny-v3", "p3");
     std::vector<Results> forms;
-    for (const aby_attention form : {ABY_ATTENTION_ABSORBED, ABY_ATTENTION_EXPANDED}) {
+    for (const aby_attention_kind form : {ABY_ATTENTION_ABSORBED, ABY_ATTENTION_EXPANDED}) {
       aby_model_options options = model_options();
       options.backend = backend.c_str();
       options.attention = form;

@@ -66,7 +66,7 @@ void check_mtp(const Sequence &s, const Expected &expected, std::int64_t vocab) 
 
 std::vector<std::int32_t> greedy(const Model &model, const std::vector<std::int32_t> &prompt, std::size_t count) {
   const Sequence s = sequence(model);
-  aby_generation_options options = generation_options();
+  aby_reply_options options = reply_options();
   options.temperature = 0;
   options.ignore_eos = 1;
   options.max_tokens = count;
@@ -74,9 +74,9 @@ std::vector<std::int32_t> greedy(const Model &model, const std::vector<std::int3
   ABY_REQUIRE(aby_generation_create(&raw, s.get(), prompt.data(), prompt.size(), &options));
   const Generation generation(raw);
   std::vector<std::int32_t> ids;
-  auto event = make<aby_event>(aby_event_init);
+  Event event;
   while (event.kind != ABY_EVENT_END) {
-    ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+    ABY_REQUIRE(step(&event, generation.get()));
     if (event.kind == ABY_EVENT_TOKEN)
       ids.push_back(event.token);
   }
@@ -101,8 +101,8 @@ void check_all(const Checkpoint &which, const std::string &backend) {
   CAPTURE(backend);
   const Model model = open_f32(checkpoint(which.name), backend, which.mtp);
   const Expected expected(checkpoint(which.name) + "/expected.safetensors");
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   for (const std::string &prompt : prompts(backend)) {
     const auto tokens = expected.ints(prompt + ".input_ids");
     const auto want = expected.floats(prompt + ".logits_last");
@@ -131,8 +131,8 @@ void check_all(const Checkpoint &which, const std::string &backend) {
 bool stored_in_f32(const Checkpoint &which) { return std::string(which.name) == "tiny-v2-lite"; }
 
 void check_types(const Model &model, aby_dtype activations, aby_dtype cache) {
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   CHECK(info.activations == activations);
   CHECK(info.cache_dtype == cache);
 }
@@ -174,11 +174,11 @@ TEST_CASE("what is left open of arithmetic follows from the stored types and fro
   struct Case {
     const char *checkpoint;
     aby_dtype activations, cache;
-    aby_weights weights;
+    aby_weights_kind weights;
     aby_dtype want_activations, want_cache;
   };
   constexpr aby_dtype kAuto = ABY_DTYPE_AUTO, kF32 = ABY_DTYPE_F32, kBf16 = ABY_DTYPE_BF16, kI8 = ABY_DTYPE_I8;
-  constexpr aby_weights kStored = ABY_WEIGHTS_STORED;
+  constexpr aby_weights_kind kStored = ABY_WEIGHTS_STORED;
   const Case cases[] = {{"tiny-v3", kAuto, kAuto, kStored, kBf16, kBf16},
                         {"tiny-v3-fp8", kAuto, kAuto, kStored, kBf16, kBf16},
                         {"tiny-r1-distill-qwen", kI8, kAuto, kStored, kBf16, kBf16},

@@ -68,7 +68,7 @@ void check_hidden(const Sequence &s, const Expected &expected, double &worst) {
 
 std::vector<std::int32_t> greedy(const Model &model, const std::vector<std::int32_t> &prompt, std::size_t count) {
   const Sequence s = sequence(model);
-  aby_generation_options options = generation_options();
+  aby_reply_options options = reply_options();
   options.temperature = 0;
   options.ignore_eos = 1;
   options.max_tokens = count;
@@ -76,9 +76,9 @@ std::vector<std::int32_t> greedy(const Model &model, const std::vector<std::int3
   ABY_REQUIRE(aby_generation_create(&raw, s.get(), prompt.data(), prompt.size(), &options));
   const Generation generation(raw);
   std::vector<std::int32_t> ids;
-  auto event = make<aby_event>(aby_event_init);
+  Event event;
   while (event.kind != ABY_EVENT_END) {
-    ABY_REQUIRE(aby_generation_step(&event, generation.get()));
+    ABY_REQUIRE(step(&event, generation.get()));
     if (event.kind == ABY_EVENT_TOKEN)
       ids.push_back(event.token);
   }
@@ -99,8 +99,8 @@ void check_greedy(const Model &model, const Expected &expected, const std::strin
 // The largest difference of a logit.
 double check_prompts(const Model &model, const std::string &backend, const Expected &expected) {
   double worst = 0, worst_hidden = 0;
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   for (const std::string &prompt : prompts(backend)) {
     INFO(prompt);
     const auto want = expected.floats(prompt + ".logits_last");

@@ -40,8 +40,8 @@ TEST_CASE("an int8 cache stays within its tolerance") {
       CAPTURE(name);
       CAPTURE(backend);
       const Model model = open_with(name, backend, ABY_DTYPE_I8);
-      auto info = make<aby_model_info>(aby_model_info_init);
-      ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+      aby_model_info info;
+      ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
       CHECK(info.cache_dtype == ABY_DTYPE_I8);
       const Expected expected(checkpoint(name) + "/expected.safetensors");
       double worst_hidden = 0, worst_logits = 0;

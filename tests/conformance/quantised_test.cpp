@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 constexpr std::array kMoe = {"tiny-v2-lite", "tiny-v2", "tiny-v3", "tiny-v3-fp8", "tiny-kimi-k2"};
 constexpr std::array kDense = {"tiny-r1-distill-qwen", "tiny-r1-distill-llama"};
 
-aby_model_options options_for(const char *backend, aby_weights weights) {
+aby_model_options options_for(const char *backend, aby_weights_kind weights) {
   aby_model_options options = model_options();
   options.backend = backend;
   options.weights = weights;
@@ -25,11 +25,11 @@ aby_model_options options_for(const char *backend, aby_weights weights) {
   return options;
 }
 
-double limit_of(aby_weights weights) { return weights == ABY_WEIGHTS_INT8 ? 2e-2 : 1.5e-1; }
+double limit_of(aby_weights_kind weights) { return weights == ABY_WEIGHTS_INT8 ? 2e-2 : 1.5e-1; }
 
 aby_model_info info_of(const Model &model) {
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   return info;
 }
 
@@ -74,7 +74,7 @@ std::vector<float> alike(const std::vector<float> &values, const std::vector<std
 
 // The first layer, whose input is exact, of all tokens; then the first layer with experts, of the tokens that keep
 // theirs: with random weights many routes are as good as tied. What 8 bits lose there is reported only: up to 2.7 %.
-void check_moe(const Result &got, const Expected &expected, aby_weights weights) {
+void check_moe(const Result &got, const Expected &expected, aby_weights_kind weights) {
   const double off = relative_error(got.hidden[1], expected.floats(hidden_name(1)));
   CHECK(off < limit_of(weights));
   CHECK(off > 1e-3); // they were rounded
@@ -103,7 +103,7 @@ std::size_t kept_prefix(const Result &a, const Result &b, std::size_t tokens) {
   return kept;
 }
 
-void check_dense(const Model &model, const char *backend, const Expected &expected, aby_weights weights) {
+void check_dense(const Model &model, const char *backend, const Expected &expected, aby_weights_kind weights) {
   for (const std::string &prompt : prompts(backend)) {
     CAPTURE(prompt);
     const Result got(model, expected, prompt);
@@ -130,7 +130,7 @@ std::vector<float> logits_of(const Model &model, const std::vector<std::int32_t>
 
 TEST_CASE("rounded weights are within their tolerance of the stored ones") {
   for (const char *backend : {"reference", "cpu"}) {
-    for (const aby_weights weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
+    for (const aby_weights_kind weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
       CAPTURE(backend);
       CAPTURE(weights);
       for (const char *name : kMoe) {
@@ -150,7 +150,7 @@ TEST_CASE("rounded weights are within their tolerance of the stored ones") {
 // The whole of the MoE models, as far as the comparison reaches. Of 8 bits the tolerance is 2 %: with random weights
 // four layers with experts make 2.9 % of it.
 TEST_CASE("logits of rounded MoE models, up to the first token that is sent to other experts") {
-  for (const aby_weights weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
+  for (const aby_weights_kind weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
     std::size_t compared = 0;
     for (const char *name : kMoe) {
       const Expected expected(checkpoint(name) + "/expected.safetensors");
@@ -181,7 +181,7 @@ TEST_CASE("logits of rounded MoE models, up to the first token that is sent to o
 // The whole of every model, held to what float32 arithmetic is held to: whatever else differs from the stored model is
 // what rounding has made of the weights.
 TEST_CASE("rounded weights are multiplied exactly: every layer, route and logit is the reference backend's") {
-  for (const aby_weights weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
+  for (const aby_weights_kind weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
     std::vector<std::string> names(kMoe.begin(), kMoe.end());
     names.insert(names.end(), kDense.begin(), kDense.end());
     for (const std::string &name : names) {
@@ -232,10 +232,10 @@ TEST_CASE("the plan knows what rounded weights need") {
   for (const char *name : kMoe) {
     CAPTURE(name);
     std::uint64_t bytes[3] = {};
-    for (const aby_weights weights : {ABY_WEIGHTS_STORED, ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
+    for (const aby_weights_kind weights : {ABY_WEIGHTS_STORED, ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
       const aby_model_options options = options_for("cpu", weights);
-      auto plan = make<aby_model_plan>(aby_model_plan_init);
-      ABY_REQUIRE(aby_model_plan_get(&plan, checkpoint(name).c_str(), &options));
+      aby_model_plan plan;
+      ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, checkpoint(name).c_str(), &options));
       const Model model = open(checkpoint(name), options);
       CHECK(plan.weight_bytes == info_of(model).weight_bytes);
       CHECK(plan.file_bytes == info_of(model).file_bytes);
@@ -248,7 +248,7 @@ TEST_CASE("the plan knows what rounded weights need") {
 TEST_CASE("a checkpoint written with rounded weights gives the bits of rounding while loading") {
   const fs::path folder = fs::temp_directory_path() / ("abyssal-quantised-" + std::to_string(getpid()));
   for (const char *name : {"tiny-v3", "tiny-v3-fp8", "tiny-v2-lite", "tiny-r1-distill-qwen"}) {
-    for (const aby_weights weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
+    for (const aby_weights_kind weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
       CAPTURE(name);
       CAPTURE(weights);
       fs::remove_all(folder);

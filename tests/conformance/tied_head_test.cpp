@@ -24,8 +24,8 @@ aby_model_options options_for(aby_dtype activations) {
 }
 
 aby_model_info info_of(const Model &model) {
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   return info;
 }
 
@@ -49,8 +49,8 @@ std::uint64_t head_bytes(const Model &model) {
   std::size_t count = 0;
   ABY_REQUIRE(aby_model_profile_count(&count, model.get()));
   for (std::size_t i = 0; i < count; ++i) {
-    auto part = make<aby_profile_part>(aby_profile_part_init);
-    ABY_REQUIRE(aby_model_profile_get(&part, model.get(), i));
+    aby_profile_part part;
+    ABY_REQUIRE(aby_model_profile_get(&part, sizeof part, model.get(), i));
     if (std::string(part.name) == "head")
       return part.bytes;
   }
@@ -96,9 +96,9 @@ TEST_CASE("a tied head of quantised weights is multiplied packed, and its rows a
   CHECK(relative_error(exact.logits, exact.wanted) < 1e-6);
 
   // Both are paid for; it is one tensor of the file and of the model's parameters all the same.
-  auto plan = make<aby_model_plan>(aby_model_plan_init);
+  aby_model_plan plan;
   const aby_model_options options = options_for(ABY_DTYPE_AUTO);
-  ABY_REQUIRE(aby_model_plan_get(&plan, (kTied + ".gguf").c_str(), &options));
+  ABY_REQUIRE(aby_model_plan_get(&plan, sizeof plan, (kTied + ".gguf").c_str(), &options));
   CHECK(plan.weight_bytes == info_of(packed).weight_bytes);
   CHECK(info_of(packed).mapped_bytes == kStored);
   CHECK(info_of(packed).parameters == info_of(stored).parameters);
@@ -146,7 +146,7 @@ TEST_CASE("a table that is replaced is the head's too") {
 
 TEST_CASE("a tied head that is not quantised is the table itself, also where weights are rounded") {
   const auto tokens = Expected(kTied + ".expected.safetensors").ints("p1.input_ids");
-  for (const aby_weights weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
+  for (const aby_weights_kind weights : {ABY_WEIGHTS_INT8, ABY_WEIGHTS_INT4}) {
     aby_model_options options = options_for(ABY_DTYPE_AUTO);
     options.weights = weights;
     const Model model = open(checkpoint("tiny-r1-distill-qwen"), options);

@@ -8,11 +8,10 @@
 #include <string.h>
 
 #define LIBRARY_FUNCTIONS(use)                                                                                         \
-  use(aby_last_error) use(aby_array_init) use(aby_device_info_init) use(aby_device_info_get) use(aby_device_destroy)   \
-      use(aby_model_options_init) use(aby_model_open) use(aby_model_device) use(aby_model_destroy)                     \
-          use(aby_sequence_create) use(aby_sequence_output) use(aby_sequence_destroy) use(aby_event_init)              \
-              use(aby_generation_options_init) use(aby_generation_create) use(aby_generation_step)                     \
-                  use(aby_generation_destroy)
+  use(aby_last_error) use(aby_device_info_get) use(aby_device_destroy) use(aby_model_options_init) use(aby_model_open) \
+      use(aby_model_device) use(aby_model_destroy) use(aby_sequence_create) use(aby_sequence_output)                   \
+          use(aby_sequence_destroy) use(aby_reply_options_init) use(aby_generation_create) use(aby_generation_step)    \
+              use(aby_generation_destroy)
 
 struct library {
 #define LIBRARY_MEMBER(name) __typeof__(&name) name;

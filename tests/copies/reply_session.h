@@ -12,7 +12,7 @@
 
 struct settings {
   uint32_t threads;
-  aby_weights weights;
+  aby_weights_kind weights;
   uint64_t seed;
   const char *packed_cache; /* under /no/such, where it cannot be written, or a folder */
 };
@@ -60,9 +60,8 @@ static inline int settings_hold(const struct session *session, const struct sett
   const int warned = strncmp(settings->packed_cache, "/no/such/", 9) == 0;
   aby_device_info info;
   aby_device *device = NULL;
-  int ok = library->aby_device_info_init(&info, sizeof info) == ABY_OK &&
-           library->aby_model_device(&device, session->model) == ABY_OK &&
-           library->aby_device_info_get(&info, device) == ABY_OK;
+  int ok = library->aby_model_device(&device, session->model) == ABY_OK &&
+           library->aby_device_info_get(&info, sizeof info, device) == ABY_OK;
   library->aby_device_destroy(device);
   if (!ok)
     return session_failed(session, "the device is not described");
@@ -81,11 +80,11 @@ static inline int open_session(struct session *session, const struct library *li
                                const struct settings *settings) {
   static const int32_t prompt[] = {3, 17, 42, 5, 99};
   aby_model_options options;
-  aby_generation_options generation;
+  aby_reply_options generation;
   memset(session, 0, sizeof *session);
   session->library = library;
   if (library->aby_model_options_init(&options, sizeof options) != ABY_OK ||
-      library->aby_generation_options_init(&generation, sizeof generation) != ABY_OK)
+      library->aby_reply_options_init(&generation, sizeof generation) != ABY_OK)
     return session_failed(session, "options");
   options.threads = settings->threads;
   options.weights = settings->weights;
@@ -109,18 +108,16 @@ static inline int open_session(struct session *session, const struct library *li
 static inline int step_session(struct session *session, int *runs) {
   const struct library *library = session->library;
   struct reply *reply = &session->reply;
-  aby_event event;
+  aby_events events;
   aby_array logits;
-  if (library->aby_event_init(&event, sizeof event) != ABY_OK ||
-      library->aby_generation_step(&event, session->generation) != ABY_OK)
+  if (library->aby_generation_step(&events, sizeof events, session->generation, 0) != ABY_OK)
     return session_failed(session, "step");
-  if (event.kind == ABY_EVENT_TOKEN && reply->count < REPLY_TOKENS)
-    reply->tokens[reply->count++] = event.token;
-  if (event.kind != ABY_EVENT_END)
+  if (events.kind[0] == ABY_EVENT_TOKEN && reply->count < REPLY_TOKENS)
+    reply->tokens[reply->count++] = events.token[0];
+  if (events.kind[0] != ABY_EVENT_END)
     return 1;
   *runs = 0;
-  if (library->aby_array_init(&logits, sizeof logits) != ABY_OK ||
-      library->aby_sequence_output(&logits, session->sequence, ABY_OUTPUT_LOGITS, 0) != ABY_OK ||
+  if (library->aby_sequence_output(&logits, sizeof logits, session->sequence, ABY_OUTPUT_LOGITS, 0) != ABY_OK ||
       logits.shape[1] < REPLY_LOGITS || reply->count != REPLY_TOKENS)
     return session_failed(session, "the reply is not whole");
   memcpy(reply->logits, logits.data, sizeof reply->logits);

@@ -42,7 +42,7 @@ for part in 'JSON for Modern C++' xxHash 'tokenizers 0' 'minijinja 2'; do
   grep -q "^$part" "$licences" || fail "the licence of $part is not installed"
 done
 if [ -f "$libdir/libdnnl.so.3" ]; then grep -q '^oneDNN' "$licences" || fail "the licence of oneDNN is not installed"; fi
-[ "$(readlink "$libdir/libabyssal.so")" = libabyssal.so.1 ] || fail "libabyssal.so is not a link to libabyssal.so.1"
+[ "$(readlink "$libdir/libabyssal.so")" = libabyssal.so.0 ] || fail "libabyssal.so is not a link to libabyssal.so.0"
 strays=$(grep -rIlF -e "$source" -e "$work/first" -e "$build" "$prefix/include" "$libdir/cmake" "$libdir/pkgconfig" || true)
 [ -z "$strays" ] || fail "these files name folders of the build: $strays"
 runpath=$(readelf -d "$libdir/libabyssal.so" | sed -n 's/.*R.*PATH.*\[\(.*\)\]/\1/p')
@@ -54,7 +54,7 @@ check_run() {
   env -i ldd "$program" >"$work/ldd"
   if grep -E 'not found|\.venv' "$work/ldd"; then fail "$program: the libraries above"; fi
   if [ "$linkage" = shared ]; then
-    grep -qF "$libdir/libabyssal.so.1" "$work/ldd" || fail "$program does not use the moved library: $(cat "$work/ldd")"
+    grep -qF "$libdir/libabyssal.so.0" "$work/ldd" || fail "$program does not use the moved library: $(cat "$work/ldd")"
   else
     if grep -F libabyssal "$work/ldd"; then fail "$program is linked with the library above"; fi
     if nm -D --defined-only "$program" | grep -E 'aby_|abyssal'; then fail "$program exports the above"; fi

@@ -41,3 +41,19 @@ for program in $programs; do
   }
   echo "$program: ok"
 done
+
+# A message that is longer than the program has room for is an error that it prints, and nothing is read beyond its arrays.
+long=$(printf '%06000d' 0)
+sed "s/What is 47 \* 6 + 12?/$long/" hello.c >long.c
+grep -q "$long" long.c
+flags=$(PKG_CONFIG_PATH=$work/abyssal/lib/pkgconfig pkg-config --cflags --libs abyssal)
+# shellcheck disable=SC2086
+cc -g -fsanitize=address,undefined long.c -o long $flags "-Wl,-rpath,$work/abyssal/lib"
+status=0
+ASAN_OPTIONS=detect_leaks=0 ./long "$source/tests/data/conformance/tiny-v3" >reply 2>error || status=$?
+[ "$status" = 1 ] && grep -q 'room for 4096' error || {
+  cat error
+  echo "failed: a message of 6000 characters (status $status)"
+  exit 1
+}
+echo "a message of 6000 characters: refused"

@@ -70,8 +70,41 @@ test('replies are aborted in the prompt and between tokens', async () => {
       if (read.length === 2) controller.abort('enough');
     }
   }, 'enough');
-  assert.deepEqual([...sequence.tokens], [5, 6, read[0]]);
+  assert.deepEqual([...sequence.tokens], [5, 6, ...read]);
   await aborts(() => model.chat(MESSAGES, { signal: AbortSignal.abort(1) }).reply(), 1);
+});
+
+test('an event that is being made while its reply is aborted still comes, or never was', async () => {
+  const model = await slow();
+  for (let round = 0; round < 10; round += 1) {
+    const sequence = model.sequence();
+    const controller = new AbortController();
+    const read = [];
+    await aborts(async () => {
+      for await (const event of sequence.generate([5, 6], { ignoreEos: true, signal: controller.signal })) {
+        if (event.kind === 'token') read.push(event.token);
+        if (read.length === 2) setTimeout(() => controller.abort('soon'), round % 3);
+      }
+    }, 'soon');
+    assert.deepEqual([...sequence.tokens], [5, 6, ...read]);
+    sequence.close();
+  }
+});
+
+test('any object like an AbortSignal is taken', async () => {
+  const listeners = new Set();
+  const signal = {
+    aborted: false,
+    addEventListener: (_, listener) => listeners.add(listener),
+    removeEventListener: (_, listener) => listeners.delete(listener),
+  };
+  setTimeout(() => {
+    signal.aborted = true;
+    for (const listener of listeners) listener();
+  }, 20);
+  const sequence = (await slow()).sequence();
+  await aborts(() => sequence.eval(LONG, { chunk: 1, signal }), undefined);
+  assert.equal(listeners.size, 0);
 });
 
 test('opening tells its progress, and is aborted', async () => {

@@ -70,6 +70,9 @@ test('errors of opening name what is wrong', async () => {
   assert.deepEqual([error.name, error.status], ['AbyssalError', -5]);
   const small = await Model.open(pathToFileURL(checkpoint('tiny-v3')), { cacheTokens: 64 });
   await rejectsWith(() => small.sequence().eval(new Array(65).fill(5)), 'ABY_ERROR_CONTEXT_FULL');
+  const held = small.sequence();
+  await held.eval([5]);
+  await rejectsWith(() => small.sequence().eval([5]), 'ABY_ERROR_CACHE_FULL');
 });
 
 test('devices', async () => {

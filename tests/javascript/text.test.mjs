@@ -57,3 +57,25 @@ test('templates, with tools and variables', async () => {
   );
   await rejectsWith(() => model.renderChat([{ role: 1n }]), 'ABY_ERROR_INVALID_ARGUMENT', /JSON/);
 });
+
+test('content may be null', async () => {
+  const model = await shared('tiny-v3');
+  const messages = (content) => [...MESSAGES, { role: 'assistant', content }, ...MESSAGES];
+  assert.equal(await model.renderChat(messages(null)), await model.renderChat(messages('')));
+});
+
+test('tools that the template has no place for are refused, unless they may be dropped', async () => {
+  const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];
+  const without = await shared('tiny-r1-distill-qwen');
+  assert.equal(without.info.tools, false);
+  const chatTemplate = '{{ messages[0].content }}';
+  for (const call of [
+    () => without.renderChat(MESSAGES, { tools, chatTemplate }),
+    () => without.chat(MESSAGES, { tools, chatTemplate, maxTokens: 1 }).reply(),
+  ])
+    await rejectsWith(call, 'ABY_ERROR_UNSUPPORTED', /tools/);
+  const dropped = { tools, chatTemplate, allowDroppedTools: true };
+  assert.equal(await without.renderChat(MESSAGES, dropped), MESSAGES[0].content);
+  assert.equal((await without.chat(MESSAGES, { ...dropped, maxTokens: 1 }).reply()).usage.completionTokens, 1);
+  assert.equal(await without.renderChat(MESSAGES, { tools: [], chatTemplate }), MESSAGES[0].content);
+});

@@ -1,10 +1,11 @@
 // Every part of the declarations, as a strict program uses it. It is compiled, not run.
-import abyssal, { AbyssalError, Device, Model, Sequence, backends, evalBatch, ops, version } from 'abyssal';
+import abyssal, { AbyssalError, Constraint, Device, Model, Sequence, backends, evalBatch, ops, version } from 'abyssal';
 import type {
-  Attention,
+  AttentionKind,
   DeviceInfo,
   Dtype,
   Event,
+  FinishReason,
   ModelInfo,
   ModelPlan,
   OnProgress,
@@ -12,7 +13,7 @@ import type {
   Reply,
   Result,
   Stream,
-  Weights,
+  WeightsKind,
 } from 'abyssal';
 
 export async function main(path: string, signal: AbortSignal): Promise<void> {
@@ -23,8 +24,8 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
   const activations: Dtype = 'bf16';
   const onProgress: OnProgress = (stage, done, total) => console.log(stage === 'weights', done / total);
   await Model.quantize(path, new URL('file:///out'), { weights: 'int4', threads: 1, onProgress, signal });
-  const attention: Attention = 'absorbed';
-  const weights: Weights = 'int8';
+  const attention: AttentionKind = 'absorbed';
+  const weights: WeightsKind = 'int8';
   const packedCache = new URL('file:///cache');
   const onWarning = (said: string): void => console.log(said);
   const kept = { weights, attention, packedCache, packedCacheCheck: true, onWarning };
@@ -40,6 +41,10 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
     if (seen.kind === 'end' && seen.finishReason === 'stop') break;
   }
   const reply: Reply = await model.generate(tokens, { temperature: 0, stopTokens: [1], regex: '[a-c]+' }).reply();
+  const constraint: Constraint = await model.constraint({ jsonSchema: { type: 'string' } });
+  const bound: Reply = await model.generate(text, { constraint, logprobs: true, maxTokens: 0, seed: reply.seed }).reply();
+  const finished: FinishReason = bound.finishReason === 'context' ? 'length' : bound.finishReason;
+  const drawn: number | bigint | null = model.generate(text).seed;
   const masked: Stream = model.generate(text, { mask: new Uint8Array(info.vocabSize).fill(1), writeAhead: false });
   await masked.setMask(null);
   await masked.close();
@@ -62,6 +67,7 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
   } catch (error) {
     if (error instanceof AbyssalError) console.log(error.code, error.status + plan.layers + info.layers, about, bytes);
   }
+  console.log(finished, drawn, bound.logprobs[0]?.toFixed(2), constraint.closed);
   console.log(routes.shape, reply.usage.promptTokens, spent, info.packedCache && info.arithmetic === 'i16');
 
   // What must not compile.
@@ -71,6 +77,8 @@ export async function main(path: string, signal: AbortSignal): Promise<void> {
   await Model.open(path, { activations: 'f9' });
   // @ts-expect-error written weights are rounded
   await Model.quantize(path, path, { weights: 'stored' });
+  // @ts-expect-error a constraint is made by a model
+  model.generate('x', { constraint: '[a-c]+' });
   // @ts-expect-error models are not made with new
   new Model();
   // @ts-expect-error events are read only when a kind is known

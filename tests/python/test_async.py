@@ -48,7 +48,7 @@ def test_a_sequence_s_own_reply(model):
     async def continued():
         with model.sequence() as sequence:
             first = await sequence.generate([5, 6, 7], max_tokens=4, **GREEDY)
-            second = await sequence.generate(first.tokens[3:], max_tokens=4, **GREEDY)
+            second = await sequence.generate(max_tokens=4, **GREEDY)
             return first.tokens + second.tokens
 
     assert asyncio.run(continued()) == model.generate([5, 6, 7], max_tokens=8, **GREEDY).tokens
@@ -224,7 +224,7 @@ def test_loops_of_several_threads(model):
 
 def test_cancel_of_a_stream_ends_it_with_an_event(model):
     async def main():
-        stream = model.generate([5, 6], ignore_eos=True, stream=True)
+        stream = sequence.generate([5, 6], ignore_eos=True)
         kinds = []
         async for event in stream:
             kinds.append(event.kind)
@@ -232,7 +232,8 @@ def test_cancel_of_a_stream_ends_it_with_an_event(model):
                 stream.cancel()
         return kinds, event.finish_reason
 
-    assert asyncio.run(main()) == (["prompt", "token", "token", "end"], "cancelled")
+    with model.sequence() as sequence:
+        assert asyncio.run(main()) == (["prompt", "token", "token", "end"], "cancelled")
 
     unbegun = model.generate("Hello", stream=True)
     unbegun.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -84,8 +85,7 @@ def test_trained_model_reasons_then_answers():
         ({"json_schema": {"type": "integr"}}, "integr"),
         ({"json_schema": "{"}, "JSON schema: "),
         ({"grammar": "start: missing"}, "missing"),
-        ({"regex": "a", "grammar": "b"}, "regex and grammar are given; expected one of json_schema, regex, grammar"),
-        ({"regex": "a\0b"}, "regex holds a NUL character at byte 1"),
+        ({"regex": "a", "grammar": "b"}, "regex and grammar are given; expected one of them"),
         ({"mask": []}, "mask is empty"),
         ({"mask": np.arange(1280)}, "expected [vocab_size] bools"),
         ({"mask": [True] * 7}, "mask has 7 ids; the vocabulary has 1280"),
@@ -97,6 +97,58 @@ def test_refused(model, given, part):
         model.generate([5], max_tokens=4, **given)
 
 
+def test_a_compiled_constraint_is_shared(model):
+    """By replies one after another and on several threads at once, with the results of one compiled for each."""
+    with model.constraint(regex=REGEX) as constraint:
+        want = {seed: model.generate([5, 6, 7], **{**SAMPLED, "seed": seed}, regex=REGEX).content for seed in range(6)}
+        assert len(set(want.values())) > 1
+        got = {}
+
+        def write(seed):
+            got[seed] = model.generate([5, 6, 7], **{**SAMPLED, "seed": seed}, constraint=constraint).content
+
+        threads = [threading.Thread(target=write, args=(seed,)) for seed in want]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert got == want
+        options = dict(SAMPLED, constraint=constraint)
+        assert re.fullmatch(REGEX, model.sequence().generate([5, 6, 7], **options).reply().content)
+        closing = model.generate("Hello", stream=True, **options)
+        begun = model.generate([5], stream=True, **options)
+    assert constraint.closed
+    for stream in (begun, closing):  # they keep it
+        assert re.fullmatch(REGEX, stream.reply().content)
+    with pytest.raises(abyssal.StateError, match="constraint is closed"):
+        model.generate([5], constraint=constraint)
+
+
+def test_kinds_of_compiled_constraints(model):
+    for name, (text, holds) in BOUND.items():
+        assert holds(model.generate([5, 6, 7], **SAMPLED, constraint=model.constraint(**{name: text})).content)
+    for given, part in (
+        ({}, "nothing is given; expected one of json_schema, regex, grammar"),
+        ({"regex": "a", "json_schema": True}, "json_schema and regex are given; expected one of them"),
+        ({"regex": "a("}, "regular expression: "),
+    ):
+        with pytest.raises(abyssal.InvalidArgument, match=re.escape(part)):
+            model.constraint(**given)
+    constraint = model.constraint(regex="a")
+    with pytest.raises(abyssal.InvalidArgument, match="regex and constraint are given"):
+        model.generate([5], regex="a", constraint=constraint)
+    with pytest.raises(abyssal.InvalidArgument, match="another model"):
+        open_model("tiny-v2").generate([5], constraint=constraint)
+    with pytest.raises(abyssal.EncodingError):
+        model.constraint(regex="\ud800")
+    with pytest.raises(TypeError, match="made by Model.constraint"):
+        abyssal.Constraint()
+
+
+def test_constraints_hold_any_character(model):
+    assert model.generate([5], **SAMPLED, regex="a\0b").content == "a\0b"
+
+
 def test_constraint_needs_a_tokenizer(tmp_path):
     for file in checkpoint("tiny-v3").iterdir():
         if not file.name.startswith("tokenizer"):
@@ -104,6 +156,8 @@ def test_constraint_needs_a_tokenizer(tmp_path):
     with abyssal.Model.open(tmp_path, cache_tokens=128) as silent:
         with pytest.raises(abyssal.StateError, match="needs a tokenizer"):
             silent.generate([5], regex="a")
+        with pytest.raises(abyssal.StateError, match="needs a tokenizer"):
+            silent.constraint(regex="a")
 
 
 def test_mask_shapes(model):
@@ -145,6 +199,35 @@ def test_mask_of_an_async_reply(model):
         return tokens
 
     assert asyncio.run(run()) == [9, 10, 11, 12]
+
+
+def test_masks_of_a_stream_that_goes_ahead(model):
+    """Between its events they would come too late; from its beginning on it is not ahead."""
+    options = dict(max_tokens=6, temperature=0, ignore_eos=True, stream=True)
+    stream = model.generate([5, 6], **options)
+    first = next(stream)
+    with pytest.raises(abyssal.StateError, match="begin it with one"):
+        stream.set_mask(flags(model, 9))
+    assert [first, *stream] == list(model.generate([5, 6], **options))
+
+    def begin_with_option():
+        return model.generate([5, 6], mask=flags(model, 9), **options)
+
+    def begin_with_call():
+        stream = model.generate([5, 6], **options)
+        stream.set_mask(None)
+        next(stream)
+        stream.set_mask(flags(model, 9))
+        return stream
+
+    for begin in (begin_with_option, begin_with_call):
+        tokens = []
+        stream = begin()
+        for event in stream:
+            if event.kind == "token":
+                tokens.append(event.token)
+                stream.set_mask(flags(model, 9 + len(tokens)))
+        assert tokens == [9, 10, 11, 12, 13, 14]
 
 
 def test_nothing_left(model):

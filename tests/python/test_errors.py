@@ -25,6 +25,7 @@ def constants(prefix):
 def test_every_status_has_its_class():
     statuses = constants("ABY_ERROR_")
     assert statuses.pop("STRUCT_SIZE") == -3  # only the binding could cause it
+    assert statuses.pop("TOO_SMALL") == -16  # the binding has more room then
     assert {kind.code[len("ABY_ERROR_") :]: status for status, kind in _errors._BY_STATUS.items()} == statuses
     for status, kind in _errors._BY_STATUS.items():
         error = _errors.make_error(status, kind.code, "text")
@@ -150,6 +151,21 @@ def test_context_full():
     assert sequence.length == 64
 
 
+def test_cache_full():
+    """What would fit into an empty cache may be tried again."""
+    model = abyssal.Model.open(checkpoint("tiny-v3"), cache_tokens=128)
+    first, second = model.sequence(), model.sequence()
+    first.eval([5] * 65)
+    with pytest.raises(abyssal.CacheFull) as caught:
+        second.eval([5])
+    assert (caught.value.status, caught.value.code) == (-17, "ABY_ERROR_CACHE_FULL")
+    assert not isinstance(caught.value, abyssal.ContextFull)
+    first.close()
+    second.eval([5])
+    with pytest.raises(abyssal.ContextFull):
+        second.eval([5] * 128)
+
+
 def test_template():
     model = open_model("tiny-v3")
     with pytest.raises(abyssal.TemplateError, match="mine"):
@@ -231,13 +247,18 @@ def test_options_are_checked():
         abyssal.Model.open(path, threads=1.5)
     model = open_model("tiny-v3")
     for options in (
-        {"max_tokens": 0},
         {"max_tokens": -1},
         {"temperature": -0.5},
+        {"temperature": float("nan")},
         {"top_p": 1.5},
+        {"top_p": -1},
+        {"top_p": float("nan")},
         {"min_p": -0.5},
+        {"min_p": 1.5},
         {"top_k": -1},
+        {"top_k": 2**31},
         {"seed": -1},
+        {"seed": 2**64 - 1},
     ):
         with pytest.raises(abyssal.InvalidArgument):
             model.generate([5], **options)
@@ -250,11 +271,12 @@ def test_options_are_checked():
         lambda m: m.sequence(),
         lambda m: m.device,
         lambda m: m.generate([5], stream=True),
+        lambda m: m.constraint(regex="a"),
         lambda m: m.generate("Hello", stream=True),
         lambda m: ops.Experts(*np.zeros((3, 2, 4, 4), np.float32)),
         lambda m: ops.Mla(np.zeros((4, 4), np.float32), heads=1, qk_nope_head_dim=2, qk_rope_head_dim=2, v_head_dim=2),
     ],
-    ids=["model", "sequence", "device", "stream", "text stream", "experts", "mla"],
+    ids=["model", "sequence", "device", "stream", "constraint", "text stream", "experts", "mla"],
 )
 def test_pickling_is_refused(make):
     import copy as copying

@@ -126,6 +126,7 @@ def test_views_while_others_evaluate(model):
             sequence.eval([5])
             sequence.truncate(3)
             sequence.eval([6])
+            time.sleep(0.001)  # for those who look
         except (abyssal.Busy, abyssal.StateError, BufferError):
             pass
 

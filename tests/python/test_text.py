@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tokenizers
 
+import abyssal
 from support import CHECKPOINTS, checkpoint, open_model
 
 TEXTS = [
@@ -131,5 +132,53 @@ def test_templates_and_variables_equal_jinja2(template):
     tools = [{"type": "function", "function": {"name": "f", "description": "<b> & 'é'", "parameters": {"n": [1, 2.5]}}}]
     messages = CONVERSATIONS[2]
     want = environment().from_string(template).render(messages=messages, tools=tools, thinking=True, level=3)
-    got = open_model("tiny-v3").render_chat(messages, tools, chat_template=template, thinking=True, level=3)
+    options = dict(chat_template=template, allow_dropped_tools="tools" not in template)
+    got = open_model("tiny-v3").render_chat(messages, tools, thinking=True, level=3, **options)
     assert got == want
+
+
+def test_content_may_be_none():
+    """As in a message of the assistant that only calls tools."""
+    model = open_model("tiny-v3")
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": None}]
+    empty = [messages[0], {"role": "assistant", "content": ""}]
+    added = "{% for m in messages %}{{ m.content + '.' }}{% endfor %}"
+    assert model.render_chat(messages, chat_template=added) == "Hi.."
+    assert model.render_chat(messages, chat_template="{{ messages[1].content is none }}") == "True"
+    assert model.render_chat(messages) == model.render_chat(empty)
+    assert model.chat([*messages, messages[0]], max_tokens=1).usage.completion_tokens == 1
+
+
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+
+
+def test_tools_that_the_template_drops():
+    model = open_model("tiny-v3")
+    messages = [{"role": "user", "content": "Hi"}]
+    options = dict(max_tokens=2, temperature=0, ignore_eos=True)
+    for call in (
+        lambda: model.render_chat(messages, TOOLS),
+        lambda: model.chat(messages, tools=TOOLS, **options),
+        lambda: model.chat(messages, tools=TOOLS, stream=True, **options).reply(),
+    ):
+        with pytest.raises(abyssal.Unsupported, match="tools"):
+            call()
+    assert model.render_chat(messages, TOOLS, allow_dropped_tools=True) == model.render_chat(messages)
+    without = model.chat(messages, **options)
+    assert model.chat(messages, tools=TOOLS, allow_dropped_tools=True, **options) == without
+    named = "{% if tools %}{{ tools[0].function.name }}{% endif %}"
+    assert model.render_chat(messages, TOOLS, chat_template=named) == "f"
+    assert model.render_chat(messages, [], chat_template="x") == "x"
+
+
+def test_info_says_whether_there_is_a_place_for_tools(tmp_path):
+    assert open_model("tiny-v3").info.tools is False
+    for file in checkpoint("tiny-v3").iterdir():
+        if file.name != "tokenizer_config.json":
+            (tmp_path / file.name).symlink_to(file)
+    settings = json.loads((checkpoint("tiny-v3") / "tokenizer_config.json").read_text())
+    settings["chat_template"] = "{% if tools %}{{ tools | tojson }}{% endif %}" + settings["chat_template"]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    with abyssal.Model.open(tmp_path, cache_tokens=128) as model:
+        assert model.info.tools is True
+        assert '"f"' in model.render_chat([{"role": "user", "content": "Hi"}], TOOLS)

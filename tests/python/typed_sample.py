@@ -39,6 +39,11 @@ def talk(model: abyssal.Model) -> str:
     stream.set_mask(np.ones(model.info.vocab_size, bool))
     stream.set_mask([True] * model.info.vocab_size)
     stream.close()
+    with model.constraint(regex="[a-c]{2}") as constraint:
+        bound = model.generate("Hello", max_tokens=4, seed=None, logprobs=True, constraint=constraint)
+        seed: int = bound.seed
+        logprobs: List[float] = bound.logprobs
+        assert seed >= 0 and len(logprobs) == len(bound.tokens)
     assert model.chat(messages, max_tokens=4, json_schema={"type": "boolean"}, mask=None).usage
     return "".join(pieces)
 

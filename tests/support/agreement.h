@@ -15,8 +15,8 @@ struct Agreement {
 // Follows the expected ids of each prompt and looks at what would have been drawn at each step.
 inline void count_agreement(const Model &model, const Expected &expected, Agreement &agreement) {
   constexpr float kClearGap = 0.5f;
-  auto info = make<aby_model_info>(aby_model_info_init);
-  ABY_REQUIRE(aby_model_info_get(&info, model.get()));
+  aby_model_info info;
+  ABY_REQUIRE(aby_model_info_get(&info, sizeof info, model.get()));
   for (const std::string prompt : {"p0", "p1", "p2", "p3"}) {
     auto tokens = expected.ints(prompt + ".input_ids");
     const auto want = expected.ints(prompt + ".greedy_ids");

@@ -25,6 +25,7 @@ template <typename Handle, void (*Destroy)(Handle *)> struct Deleter {
   void operator()(Handle *handle) const { Destroy(handle); }
 };
 using Model = std::unique_ptr<aby_model, Deleter<aby_model, aby_model_destroy>>;
+using Constraint = std::unique_ptr<aby_constraint, Deleter<aby_constraint, aby_constraint_destroy>>;
 using Sequence = std::unique_ptr<aby_sequence, Deleter<aby_sequence, aby_sequence_destroy>>;
 using Generation = std::unique_ptr<aby_generation, Deleter<aby_generation, aby_generation_destroy>>;
 using Device = std::unique_ptr<aby_device, Deleter<aby_device, aby_device_destroy>>;
@@ -37,7 +38,7 @@ template <typename Struct, typename Init> Struct make(Init init) {
 }
 inline aby_model_options model_options() { return make<aby_model_options>(aby_model_options_init); }
 inline aby_eval_options eval_options() { return make<aby_eval_options>(aby_eval_options_init); }
-inline aby_generation_options generation_options() { return make<aby_generation_options>(aby_generation_options_init); }
+inline aby_reply_options reply_options() { return make<aby_reply_options>(aby_reply_options_init); }
 
 inline std::string checkpoint(const std::string &name) {
   return std::string(ABYSSAL_TEST_DATA) + "/conformance/" + name;
@@ -86,10 +87,45 @@ inline void eval(const Sequence &sequence, const std::vector<std::int32_t> &toke
   ABY_REQUIRE(aby_sequence_eval(sequence.get(), tokens.data(), tokens.size(), &options));
 }
 
-inline aby_array output(const Sequence &sequence, aby_output kind, std::int32_t layer = 0) {
-  auto array = make<aby_array>(aby_array_init);
-  ABY_REQUIRE(aby_sequence_output(&array, sequence.get(), kind, layer));
+inline aby_array output(const Sequence &sequence, aby_output_kind kind, std::int32_t layer = 0) {
+  aby_array array;
+  ABY_REQUIRE(aby_sequence_output(&array, sizeof array, sequence.get(), kind, layer));
   return array;
+}
+
+// An event as a row.
+struct Event {
+  aby_event_kind kind = ABY_EVENT_PROMPT;
+  std::int32_t token = -1;
+  float logprob = 0;
+  aby_text_kind text_kind = ABY_TEXT_CONTENT;
+  std::string text;
+  aby_finish_reason finish_reason = ABY_FINISH_NONE;
+  std::uint64_t prompt_tokens = 0, prompt_total = 0, completion_tokens = 0, reasoning_tokens = 0;
+};
+
+inline Event event_of(const aby_events &events, std::size_t i) {
+  return {events.kind[i],
+          events.token[i],
+          events.logprob[i],
+          events.text_kind[i],
+          {events.text + events.text_begin[i], events.text + events.text_begin[i + 1]},
+          events.finish_reason[i],
+          events.prompt_tokens[i],
+          events.prompt_total[i],
+          events.completion_tokens[i],
+          events.reasoning_tokens[i]};
+}
+
+// One event.
+inline aby_status step(Event *out, aby_generation *generation) {
+  aby_events events;
+  const aby_status status = aby_generation_step(&events, sizeof events, generation, 0);
+  if (status == ABY_OK) {
+    REQUIRE(events.count == 1);
+    *out = event_of(events, 0);
+  }
+  return status;
 }
 
 inline std::int64_t elements(const aby_array &array) {

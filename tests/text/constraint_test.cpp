@@ -27,7 +27,7 @@ struct Vocabulary {
         ends(std::move(end_ids)), compiler(*tokenizer, size, ends) {}
 
   std::unique_ptr<Constraint> compile(ConstraintKind kind, const std::string &text) const {
-    return compiler.compile(kind, text);
+    return compiler.compile(kind, text)->begin();
   }
 };
 

@@ -31,22 +31,17 @@ public:
     tensor.rank = 2;
     tensor.shape[0] = n;
     tensor.shape[1] = k;
-    tensors_.push_back(std::make_unique<aby_tensor>(tensor));
+    tensors_.push_back(tensor);
   }
   template <typename Element>
   void add(const char *name, aby_dtype dtype, std::int64_t n, std::int64_t k, const std::vector<Element> &values) {
     add(name, dtype, n, k, values.data(), values.size() * sizeof(Element));
   }
-  std::shared_ptr<const TensorSource> source() const {
-    std::vector<const aby_tensor *> pointers;
-    for (const auto &tensor : tensors_)
-      pointers.push_back(tensor.get());
-    return make_memory_source(pointers.data(), pointers.size());
-  }
+  std::shared_ptr<const TensorSource> source() const { return make_memory_source(tensors_); }
 
 private:
   std::vector<std::unique_ptr<std::vector<std::byte>>> bytes_;
-  std::vector<std::unique_ptr<aby_tensor>> tensors_;
+  std::vector<aby_tensor> tensors_;
 };
 
 std::vector<float> ramp(std::int64_t n, std::int64_t k) {

@@ -3,8 +3,7 @@
 #include "backends/cpu/device/cpu_weight.h"
 #include "backends/cpu/kernels/kernels_avx512_vbmi.h"
 #include "base/status.h"
-
-#include <unistd.h>
+#include "base/usable_memory.h"
 
 namespace abyssal::cpu {
 
@@ -23,15 +22,13 @@ unsigned checked_threads(unsigned threads) {
 CpuDevice::CpuDevice(unsigned threads)
     : isa_(detect_isa()), kernels_(&best_kernels_for(isa_)), packed_kernels_(packed_kernels_for(isa_)),
       lane_kernels_(&lane_kernels_for(isa_)), pool_(checked_threads(threads)), name_(processor_name()),
-      isa_text_(isa_text(isa_)) {
+      isa_text_(isa_text(isa_)), memory_(usable_memory()) {
   for (unsigned i = 0; i < pool_.size(); ++i)
     workers_.push_back(std::make_unique<Worker>());
 }
 
 abk_device_info CpuDevice::info() const noexcept {
-  const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
-  const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return {name_.c_str(), isa_text_.c_str(), pool_.size(), pages * page, kImageLayout};
+  return {name_.c_str(), isa_text_.c_str(), pool_.size(), memory_, kImageLayout};
 }
 
 } // namespace abyssal::cpu

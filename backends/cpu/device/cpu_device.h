@@ -82,6 +82,7 @@ private:
   std::vector<std::unique_ptr<Worker>> workers_;
   Scratch op_scratch_, second_scratch_;
   std::string name_, isa_text_;
+  std::uint64_t memory_; // bytes
 };
 
 } // namespace abyssal::cpu

@@ -2,10 +2,13 @@
 #pragma once
 
 #include "jni_values.h"
+#include "utf16.h"
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -128,6 +131,24 @@ private:
   std::vector<std::unique_ptr<named>> entries_;
 };
 
+// What cancels an evaluation. Made for one, and kept until that has returned.
+class cancel_flag {
+public:
+  cancel_flag() = default;
+  cancel_flag(const cancel_flag &) = delete;
+  cancel_flag &operator=(const cancel_flag &) = delete;
+  // From any thread, also before the evaluation begins.
+  void set() noexcept { __atomic_store_n(&value_, 1, __ATOMIC_RELAXED); }
+  // The options, with this flag.
+  aby_eval_options in(aby_eval_options options) const noexcept {
+    options.cancel = &value_;
+    return options;
+  }
+
+private:
+  std::int32_t value_ = 0;
+};
+
 // Sequences and their tokens for one eval_batch.
 class batch {
 public:
@@ -135,7 +156,9 @@ public:
     sequences_.push_back(one);
     tokens_.push_back(tokens);
   }
-  void eval(const aby_eval_options &options) const { eval_batch(sequences_, tokens_, options); }
+  void eval(const aby_eval_options &options, const cancel_flag &flag) const {
+    eval_batch(sequences_, tokens_, flag.in(options));
+  }
 
 private:
   std::vector<sequence> sequences_;
@@ -158,22 +181,39 @@ inline void write_shape(JNIEnv *env, const aby_array &array, jlongArray to) {
     throw java_thrown();
 }
 
-// One step of a reply: eight numbers into a long[8], and the text, or null for none.
-inline jstring step(JNIEnv *env, generation &reply, jlongArray numbers) {
-  const auto held = reply.get(); // the text is its
-  const aby_event event = reply.step();
-  const jlong values[] = {event.kind,
-                          event.token,
-                          event.text_kind,
-                          event.finish_reason,
-                          static_cast<jlong>(event.prompt_done),
-                          static_cast<jlong>(event.prompt_total),
-                          static_cast<jlong>(event.completion_tokens),
-                          static_cast<jlong>(event.reasoning_tokens)};
-  env->SetLongArrayRegion(numbers, 0, 8, values);
+// One step of a reply: the numbers of its n events in columns, a new long[10 * n], and their text one after the other in
+// text[0], which is left alone when there is none. org.abyssal.Step reads them.
+inline jlongArray step(JNIEnv *env, generation &reply, std::uint64_t microseconds, jobjectArray text) {
+  const auto held = reply.get(); // the events are its
+  const aby_events events = reply.step(microseconds);
+  const auto count = static_cast<std::size_t>(events.count);
+  std::vector<std::int64_t> columns;
+  columns.reserve(10 * count);
+  const auto add = [&](const auto *column) { std::copy_n(column, count, std::back_inserter(columns)); };
+  add(events.kind);
+  add(events.token);
+  add(events.text_kind);
+  add(events.finish_reason);
+  add(events.prompt_tokens);
+  add(events.prompt_total);
+  add(events.completion_tokens);
+  add(events.reasoning_tokens);
+  std::vector<std::int32_t> logprob_bits(count);
+  std::memcpy(logprob_bits.data(), events.logprob, count * sizeof(float));
+  add(logprob_bits.data());
+  std::u16string units;
+  for (std::size_t i = 0; i < count; ++i) {
+    units += to_utf16(text_of(events, i));
+    columns.push_back(static_cast<std::int64_t>(units.size())); // where the event's text ends
+  }
+  if (!units.empty()) {
+    const jstring all = write_text(env, units);
+    if (all != nullptr)
+      env->SetObjectArrayElement(text, 0, all);
+  }
   if (env->ExceptionCheck() != JNI_FALSE)
     throw java_thrown();
-  return event.text_length == 0 ? nullptr : write_text(env, text_of(event));
+  return write_longs(env, columns.data(), columns.size());
 }
 
 } // namespace abyssal::java

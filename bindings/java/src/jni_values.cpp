@@ -107,12 +107,14 @@ bool read(JNIEnv *env, jobject direct_buffer, buffer &to) noexcept {
 
 jstring write_text(JNIEnv *env, std::string_view text) noexcept {
   jstring made = nullptr;
-  guarded(env, [&] {
-    const std::u16string units = to_utf16(text);
-    if (fits(env, units.size()))
-      made = env->NewString(reinterpret_cast<const jchar *>(units.data()), static_cast<jsize>(units.size()));
-  });
+  guarded(env, [&] { made = write_text(env, to_utf16(text)); });
   return made;
+}
+
+jstring write_text(JNIEnv *env, const std::u16string &units) noexcept {
+  if (!fits(env, units.size()))
+    return nullptr;
+  return env->NewString(reinterpret_cast<const jchar *>(units.data()), static_cast<jsize>(units.size()));
 }
 
 jbyteArray write_bytes(JNIEnv *env, std::string_view bytes) noexcept {
@@ -130,6 +132,15 @@ jintArray write_ints(JNIEnv *env, const std::int32_t *values, std::size_t count)
   const jintArray made = env->NewIntArray(static_cast<jsize>(count));
   if (made != nullptr)
     env->SetIntArrayRegion(made, 0, static_cast<jsize>(count), values);
+  return made;
+}
+
+jlongArray write_longs(JNIEnv *env, const std::int64_t *values, std::size_t count) noexcept {
+  if (!fits(env, count))
+    return nullptr;
+  const jlongArray made = env->NewLongArray(static_cast<jsize>(count));
+  if (made != nullptr)
+    env->SetLongArrayRegion(made, 0, static_cast<jsize>(count), reinterpret_cast<const jlong *>(values));
   return made;
 }
 

@@ -40,8 +40,10 @@ bool read(JNIEnv *env, jobject direct_buffer, buffer &to) noexcept;
 
 // Results. Null: a Java exception is pending. Bytes that are not UTF-8 become U+FFFD.
 jstring write_text(JNIEnv *env, std::string_view text) noexcept;
+jstring write_text(JNIEnv *env, const std::u16string &units) noexcept;
 jbyteArray write_bytes(JNIEnv *env, std::string_view bytes) noexcept;
 jintArray write_ints(JNIEnv *env, const std::int32_t *values, std::size_t count) noexcept;
+jlongArray write_longs(JNIEnv *env, const std::int64_t *values, std::size_t count) noexcept;
 jfloatArray write_floats(JNIEnv *env, const float *values, std::size_t count) noexcept;
 
 // Turns the C++ exception that is being handled into a pending Java one.

@@ -20,13 +20,12 @@
 %ignore abyssal::model::render_chat;
 %ignore abyssal::model::quantize;
 %ignore abyssal::model::profile_parts;
-%ignore abyssal::sequence::eval(const std::int32_t *, std::size_t, const aby_eval_options &);
-%ignore abyssal::sequence::eval(const std::int32_t *, std::size_t);
+%ignore abyssal::sequence::eval;
 %ignore abyssal::sequence::output;
 %ignore abyssal::sequence::logits;
 %ignore abyssal::sequence::hidden;
 %ignore abyssal::generation::generation(const sequence &, const std::vector<std::int32_t> &,
-                                        const aby_generation_options & = default_generation_options());
+                                        const aby_reply_options & = default_reply_options());
 %ignore abyssal::generation::step;
 %ignore abyssal::generation::set_mask(const std::uint8_t *, std::size_t);
 %ignore abyssal::mask_words;
@@ -38,6 +37,7 @@
 HANDLE(abyssal::device, NativeDevice)
 HANDLE(abyssal::model, NativeModel)
 HANDLE(abyssal::sequence, NativeSequence)
+HANDLE(abyssal::constraint, NativeConstraint)
 HANDLE(abyssal::generation, NativeGeneration)
 HANDLE(abyssal::experts, NativeExperts)
 HANDLE(abyssal::mla, NativeMla)
@@ -45,7 +45,6 @@ HANDLE(abyssal::mla, NativeMla)
 // Names that the public classes use for calls around these.
 %rename(devicePointer) abyssal::model::device;
 %rename(forkPointer) abyssal::sequence::fork;
-%rename(evalNow) abyssal::sequence::eval;
 %rename(truncateNow) abyssal::sequence::truncate;
 %rename(tokenizeFlags) abyssal::model::tokenize;
 %rename(detokenizeFlags) abyssal::model::detokenize;
@@ -85,20 +84,19 @@ HANDLE(abyssal::mla, NativeMla)
    */
   public";
 %javamethodmodifiers abyssal::sequence::length "/**
-   * Number of tokens evaluated.
+   * Number of tokens, with the one that a reply may have left to be evaluated.
    *
    * @return tokens; 0 after the model's weights were replaced
    */
   public";
 %javamethodmodifiers abyssal::sequence::tokens "/**
-   * The tokens evaluated so far.
+   * The tokens, with the one that a reply may have left to be evaluated.
    *
    * @return ids, a new array of length()
    */
   public";
-%javamethodmodifiers abyssal::sequence::cancel "/**
-   * Makes a running evaluation throw CANCELLED soon, in its own thread; without one, does nothing. May be called
-   * from any thread.
+%javamethodmodifiers abyssal::constraint::close "/**
+   * Lets go of the constraint. Replies that use it keep it. May be called more than once, from any thread.
    */
   public";
 %javamethodmodifiers abyssal::generation::close "/**
@@ -145,6 +143,7 @@ HANDLE(abyssal::mla, NativeMla)
   static aby_model_plan planNow(const std::string &path, const abyssal::java::model_setup &setup) {
     return abyssal::model::plan(path, setup.raw());
   }
+  abyssal::model copyPointer() const { return *$self; }
   void updateNow(const abyssal::java::tensor_list &tensors) { $self->update(tensors.raw()); }
   std::string renderChatNow(std::string_view messages, const aby_chat_options &numbers,
                             const abyssal::java::optional_text &tools, const abyssal::java::optional_text &variables,
@@ -158,12 +157,16 @@ HANDLE(abyssal::mla, NativeMla)
 }
 
 %extend abyssal::sequence {
-  void outputShape(JNIEnv *env, aby_output kind, std::int32_t layer, jlongArray shape) {
+  void evalNow(const std::vector<std::int32_t> &tokens, const aby_eval_options &options,
+               const abyssal::java::cancel_flag &flag) {
+    $self->eval(tokens, flag.in(options));
+  }
+  void outputShape(JNIEnv *env, aby_output_kind kind, std::int32_t layer, jlongArray shape) {
     const auto held = $self->get();
     abyssal::java::write_shape(env, $self->output(kind, layer), shape);
   }
   // A float[] or an int[], and its shape.
-  jobject outputArray(JNIEnv *env, aby_output kind, std::int32_t layer, jlongArray shape) {
+  jobject outputArray(JNIEnv *env, aby_output_kind kind, std::int32_t layer, jlongArray shape) {
     const auto held = $self->get(); // the array is its
     const aby_array array = $self->output(kind, layer);
     abyssal::java::write_shape(env, array, shape);
@@ -173,7 +176,7 @@ HANDLE(abyssal::mla, NativeMla)
     return abyssal::java::write_floats(env, static_cast<const float *>(array.data), count);
   }
   // Copies the result to the start of a direct buffer with room for so many bytes. Gives the number of its elements.
-  std::uint64_t outputInto(aby_output kind, std::int32_t layer, const abyssal::java::buffer &to, std::uint64_t room) {
+  std::uint64_t outputInto(aby_output_kind kind, std::int32_t layer, const abyssal::java::buffer &to, std::uint64_t room) {
     const auto held = $self->get();
     const aby_array array = $self->output(kind, layer);
     const std::size_t count = abyssal::java::elements(array);
@@ -189,18 +192,21 @@ HANDLE(abyssal::mla, NativeMla)
 
 %extend abyssal::generation {
   generation(const abyssal::sequence &on, const std::vector<std::int32_t> &prompt,
-             const aby_generation_options &numbers, const std::vector<std::int32_t> &stop_tokens,
-             const std::vector<std::uint8_t> &mask, const abyssal::java::optional_text &constraint) {
-    aby_generation_options options = numbers;
+             const aby_reply_options &numbers, const std::vector<std::int32_t> &stop_tokens,
+             const std::vector<std::uint8_t> &mask, const abyssal::constraint *bound) {
+    const std::shared_ptr<aby_constraint> constraint = bound != nullptr ? bound->get() : nullptr;
+    aby_reply_options options = numbers;
     const std::vector<std::uint32_t> words = abyssal::mask_words(mask.data(), mask.size());
     options.mask = words.empty() ? nullptr : words.data();
     options.mask_count = mask.size();
-    options.constraint = constraint.c_str();
+    options.constraint = constraint.get();
     options.stop_tokens = stop_tokens.data();
     options.stop_token_count = stop_tokens.size();
     return new abyssal::generation(on, prompt, options);
   }
-  jstring next(JNIEnv *env, jlongArray numbers) { return abyssal::java::step(env, *$self, numbers); }
+  jlongArray stepNow(JNIEnv *env, std::uint64_t microseconds, jobjectArray text) {
+    return abyssal::java::step(env, *$self, microseconds, text);
+  }
 }
 
 // Read only by the classes that copy them.
@@ -209,6 +215,7 @@ RAW_STRUCT(abyssal::java::model_facts, model_facts, RawModelFacts)
 RAW_STRUCT(abyssal::java::profile, profile, RawProfile)
 RAW_STRUCT(abyssal::java::model_setup, model_setup, RawModelSetup)
 RAW_STRUCT(abyssal::java::tensor_list, tensor_list, RawTensors)
+RAW_STRUCT(abyssal::java::cancel_flag, cancel_flag, RawCancelFlag)
 RAW_STRUCT(abyssal::java::batch, batch, RawBatch)
 namespace abyssal { namespace java {
 struct device_facts {
@@ -239,10 +246,15 @@ public:
   void add(const std::string &name, aby_dtype dtype, const abyssal::java::buffer &data,
            const std::vector<std::int64_t> &shape);
 };
+class cancel_flag {
+public:
+  cancel_flag();
+  void set() noexcept;
+};
 class batch {
 public:
   void add(const abyssal::sequence &one, const std::vector<std::int32_t> &tokens);
-  void eval(const aby_eval_options &options) const;
+  void eval(const aby_eval_options &options, const abyssal::java::cancel_flag &flag) const;
 };
 } }
 

@@ -59,7 +59,7 @@ RAW_OPTIONS(aby_device_options, RawDeviceOptions, default_device_options)
 RAW_OPTIONS(aby_model_options, RawModelOptions, default_model_options)
 RAW_OPTIONS(aby_chat_options, RawChatOptions, default_chat_options)
 RAW_OPTIONS(aby_eval_options, RawEvalOptions, default_eval_options)
-RAW_OPTIONS(aby_generation_options, RawGenerationOptions, default_generation_options)
+RAW_OPTIONS(aby_reply_options, RawReplyOptions, default_reply_options)
 RAW_OPTIONS(aby_moe_route_args, RawRouteArgs, default_moe_route_args)
 RAW_OPTIONS(aby_experts_desc, RawExpertsDesc, default_experts_desc)
 RAW_OPTIONS(aby_moe_experts_args, RawExpertsArgs, default_moe_experts_args)
@@ -74,10 +74,11 @@ RAW_INFO(aby_profile_part, RawProfilePart)
 %ignore aby_tensor;
 %ignore aby_array;
 %ignore aby_backend_info;
-%ignore aby_event;
+%ignore aby_events;
 %ignore aby_device;
 %ignore aby_model;
 %ignore aby_sequence;
+%ignore aby_constraint;
 %ignore aby_generation;
 %ignore aby_experts;
 %ignore aby_mla;

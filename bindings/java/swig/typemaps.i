@@ -18,12 +18,12 @@ NATIVE_TYPE(std::uint32_t, jlong, long)
 %typemap(in) std::uint32_t, uint32_t %{ $1 = static_cast<$1_ltype>($input); %}
 %typemap(out) std::uint32_t, uint32_t %{ $result = static_cast<jlong>($1); %}
 NATIVE_TYPE(std::int32_t, jint, int)
-%apply std::int32_t { int32_t, aby_dtype, aby_output, aby_scoring, aby_topk_method, aby_status, aby_weights,
-                      aby_attention, aby_constraint }
-%typemap(in) std::int32_t, int32_t, aby_dtype, aby_output, aby_scoring, aby_topk_method, aby_status, aby_weights,
-             aby_attention, aby_constraint %{ $1 = $input; %}
-%typemap(out) std::int32_t, int32_t, aby_dtype, aby_output, aby_scoring, aby_topk_method, aby_status, aby_weights,
-              aby_attention, aby_constraint %{ $result = $1; %}
+%apply std::int32_t { int32_t, aby_dtype, aby_output_kind, aby_scoring, aby_topk_method, aby_status,
+                      aby_weights_kind, aby_attention_kind, aby_constraint_kind, aby_logprobs }
+%typemap(in) std::int32_t, int32_t, aby_dtype, aby_output_kind, aby_scoring, aby_topk_method, aby_status,
+             aby_weights_kind, aby_attention_kind, aby_constraint_kind, aby_logprobs %{ $1 = $input; %}
+%typemap(out) std::int32_t, int32_t, aby_dtype, aby_output_kind, aby_scoring, aby_topk_method, aby_status,
+              aby_weights_kind, aby_attention_kind, aby_constraint_kind, aby_logprobs %{ $result = $1; %}
 
 // Text.
 NATIVE_TYPE(std::string_view, jstring, String)

@@ -17,32 +17,35 @@ from typing import Iterator, List, NamedTuple, Tuple
 # The C API spells truth as an integer.
 FLAGS = {
     "add_generation_prompt",
+    "allow_dropped_tools",
     "has_chat_template",
     "has_tokenizer",
     "ignore_eos",
+    "logprobs",
     "mtp",
     "norm_topk_prob",
     "packed_cache",
     "packed_cache_check",
     "plain",
     "reasons",
+    "tools",
 }
-NUMBERS = {"uint32_t", "int32_t", "uint64_t", "int64_t", "float", "double"}
+NUMBERS = {"uint32_t", "int32_t", "uint64_t", "int64_t", "float", "double", "aby_logprobs"}
 ENUMS = {  # typedef: prefix of its constants
     "aby_dtype": "ABY_DTYPE_",
     "aby_stage": "ABY_STAGE_",
-    "aby_output": "ABY_OUTPUT_",
+    "aby_output_kind": "ABY_OUTPUT_",
     "aby_event_kind": "ABY_EVENT_",
     "aby_text_kind": "ABY_TEXT_",
     "aby_finish_reason": "ABY_FINISH_",
     "aby_scoring": "ABY_SCORING_",
     "aby_topk_method": "ABY_TOPK_",
-    "aby_weights": "ABY_WEIGHTS_",
-    "aby_attention": "ABY_ATTENTION_",
-    "aby_constraint": "ABY_CONSTRAINT_",
+    "aby_weights_kind": "ABY_WEIGHTS_",
+    "aby_attention_kind": "ABY_ATTENTION_",
+    "aby_constraint_kind": "ABY_CONSTRAINT_",
 }
-INTERNAL = {"struct_size", "reserved", "stop_token_count", "mask_count", "write_ahead"}
-UNSEEN = {"aby_tensor", "aby_array", "aby_event"}  # these cross by hand
+INTERNAL = {"struct_size", "reserved", "stop_token_count", "mask_count"}
+UNSEEN = {"aby_tensor", "aby_array", "aby_events"}  # these cross by hand
 
 
 class Field(NamedTuple):
@@ -80,13 +83,17 @@ def structs(text: str) -> Iterator[Tuple[str, List[Field]]]:
     for match in re.finditer(r"typedef struct (\w+) \{\n(.*?)\n\} \1;", text, re.S):
         if match[1] in UNSEEN:
             continue
-        fields = re.findall(r"([\w ]+?[ *]+)(\w+(?:\[\w+\])?);(?:[ \n]*/\*\*<?(.*?)\*/)?", match[2], re.S)
+        fields = re.findall(r"((?:const )?\w+[\s*]+)(\w+(?:\[\w+\])?);(?:[ \n]*/\*\*<?(.*?)\*/)?", match[2], re.S)
         yield match[1], [Field(kind.strip(), name, clean(comment)) for kind, name, comment in fields]
 
 
 def enumerators(text: str, prefix: str) -> List[Tuple[str, str]]:
     plain = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
     return [(name.lower(), value) for name, value in re.findall(rf"\b{prefix}(\w+) = (\d+)", plain)]
+
+
+def goes_in(struct: str) -> bool:
+    return struct.endswith(("_options", "_args", "_desc"))
 
 
 def write_fields(text: str) -> str:
@@ -99,7 +106,9 @@ def write_fields(text: str) -> str:
         seen = [field for field in fields if field.kind]
         if fields[0].name != "struct_size" or not seen:
             continue
-        lines += ["", f"inline void init({name} &s) {{ check({name}_init(&s, sizeof s)); }}"]
+        lines.append("")
+        if goes_in(name):
+            lines.append(f"inline void init({name} &s) {{ check({name}_init(&s, sizeof s)); }}")
         lines.append(f"template <typename Visitor> void visit({name} &s, Visitor &v) {{")
         for field in seen:
             table = f", k{pascal(field.type)}" if field.kind == "choice" else ""
@@ -125,7 +134,7 @@ def write_types(text: str) -> str:
         seen = [field for field in fields if field.kind]
         if fields[0].name != "struct_size" or not seen:
             continue
-        given = name.endswith(("_options", "_args", "_desc"))
+        given = goes_in(name)
         lines += ["", f"export interface {pascal(name)} {{"]
         for field in seen:
             if field.comment:

@@ -13,6 +13,7 @@ Object.defineProperty(AbyssalError.prototype, 'name', { value: 'AbyssalError', w
 native.set_error_class(AbyssalError);
 
 const invalid = (text) => new AbyssalError(text, 'ABY_ERROR_INVALID_ARGUMENT', -2);
+const wrongState = (text) => new AbyssalError(text, 'ABY_ERROR_STATE', -14);
 
 // What an aborted call is rejected with: known as an AbortError too, with the signal's reason as its cause.
 function aborted(signal, text = 'the call was aborted') {
@@ -21,34 +22,31 @@ function aborted(signal, text = 'the call was aborted') {
   return error;
 }
 
+// Those of other realms and libraries too.
+const isSignal = (signal) => typeof signal.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+
 function checkSignal(signal) {
   if (signal === undefined || signal === null) return;
-  if (!(signal instanceof AbortSignal)) throw invalid('signal is not an AbortSignal');
+  if (!isSignal(signal)) throw invalid('signal is not an AbortSignal');
   if (signal.aborted) throw aborted(signal);
 }
 
-const ASK_AGAIN_MS = 10;
-
-// Awaits a call that cancel() interrupts. A call that has its thread but has not begun misses a cancellation, so it is
-// asked again until it ends. Its own result is waited for: afterwards nothing of it runs.
-async function abortable(signal, call, cancel) {
+// Awaits call(cancel), which a signal interrupts, by way of cancel. The call's own result is waited for: afterwards
+// nothing of it runs.
+async function abortable(signal, call) {
   checkSignal(signal);
-  if (!signal) return call();
-  let timer;
-  const abort = () => {
-    cancel();
-    timer = setInterval(cancel, ASK_AGAIN_MS);
-  };
-  const promise = call();
+  const cancel = new native.Cancel();
+  const promise = call(cancel);
+  if (!signal) return promise;
+  const abort = () => cancel.cancel();
   signal.addEventListener('abort', abort, { once: true });
   try {
     return await promise;
   } catch (error) {
     throw signal.aborted && error.code === 'ABY_ERROR_CANCELLED' ? aborted(signal, error.message) : error;
   } finally {
-    clearInterval(timer);
     signal.removeEventListener('abort', abort);
   }
 }
 
-module.exports = { AbyssalError, abortable, aborted, checkSignal, invalid };
+module.exports = { AbyssalError, abortable, aborted, checkSignal, invalid, wrongState };

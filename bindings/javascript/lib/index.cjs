@@ -3,6 +3,7 @@
 const { native } = require('./native.cjs');
 const { AbyssalError } = require('./errors.cjs');
 const { Device, backends } = require('./device.cjs');
+const { Constraint } = require('./constraint.cjs');
 const { Event, Stream } = require('./stream.cjs');
 const { Sequence, evalBatch } = require('./sequence.cjs');
 const { Model } = require('./model.cjs');
@@ -10,6 +11,7 @@ const ops = require('./ops.cjs');
 
 module.exports = {
   AbyssalError,
+  Constraint,
   Device,
   Event,
   Model,

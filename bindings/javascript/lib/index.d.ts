@@ -1,7 +1,7 @@
 import type * as fields from './structs';
 
 export type {
-  Attention,
+  AttentionKind,
   BackendInfo,
   DeviceInfo,
   DeviceOptions,
@@ -9,14 +9,43 @@ export type {
   EventKind,
   ModelInfo,
   ModelPlan,
-  Output,
+  OutputKind,
   ProfilePart,
   Scoring,
   Stage,
   TextKind,
   TopkMethod,
-  Weights,
+  WeightsKind,
 } from './structs';
+
+// Of the platform, what is needed of it: neither @types/node nor the library "dom" must be there.
+
+/** An AbortSignal. */
+export interface Signal {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** A URL with the scheme file. */
+export interface FileUrl {
+  readonly href: string;
+  readonly protocol: string;
+}
+
+export type TypedArray =
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
 
 /** Version of the library. */
 export const version: string;
@@ -51,7 +80,7 @@ export interface Result<Data = Float32Array> {
  * by a Uint16Array, the fp8 types and the block formats of GGUF by a Uint8Array.
  */
 export interface TensorInput {
-  data: NodeJS.TypedArray;
+  data: TypedArray;
   shape: readonly number[];
   dtype?: fields.Dtype;
 }
@@ -72,13 +101,13 @@ export interface PlanOptions extends Omit<fields.ModelOptions, 'tokenizer' | 'pa
   /** Where to run; else a device is opened from backend and threads. */
   device?: Device;
   /** Folder with tokenizer.json and tokenizer_config.json; else the checkpoint's own. */
-  tokenizer?: string | URL;
+  tokenizer?: string | FileUrl;
   /**
    * Folder for files that hold weights as the backend arranges them, so that the next opening maps them instead of making
    * them again; '' for beside the checkpoint. A file of other sources, options or another library is made anew.
    */
-  packedCache?: string | URL;
-  signal?: AbortSignal;
+  packedCache?: string | FileUrl;
+  signal?: Signal;
 }
 
 /** done of total bytes in a stage. An error that it throws ends the call, and rejects it; so does the signal. */
@@ -95,22 +124,28 @@ export interface OpenOptions extends PlanOptions {
 
 export interface QuantizeOptions {
   /** What matrices are rounded to; default 'int8'. */
-  weights?: Exclude<fields.Weights, 'stored'>;
+  weights?: Exclude<fields.WeightsKind, 'stored'>;
   /** Worker threads; default 0: one per core. */
   threads?: number;
-  signal?: AbortSignal;
+  signal?: Signal;
   onProgress?: OnProgress;
 }
 
 export interface Message {
   role: string;
+  /** null is as "" where the template has no place for it. */
   content?: unknown;
   [key: string]: unknown;
 }
 
 export interface RenderOptions {
-  /** Tools as chat APIs describe them, or their JSON text. */
+  /**
+   * Tools as chat APIs describe them, or their JSON text. A template that has no place for them refuses them with
+   * ABY_ERROR_UNSUPPORTED; see ModelInfo.tools.
+   */
   tools?: readonly object[] | string;
+  /** Tools that the template has no place for are left out. */
+  allowDroppedTools?: boolean;
   /** Used instead of the checkpoint's own. */
   chatTemplate?: string;
   /** Further variables of the template, such as {thinking: true}. */
@@ -122,11 +157,10 @@ export interface RenderOptions {
 /** A flag for each id of the vocabulary, vocabSize of them: whether it may be drawn. */
 export type Mask = Uint8Array | readonly boolean[];
 
-/** What is not given is the checkpoint's own: its sampling, no limit. */
-export interface GenerateOptions extends Omit<fields.GenerationOptions, 'constraintKind' | 'constraint'> {
+/** What binds the content of a reply: one of them. */
+export interface ConstraintSource {
   /**
-   * The content is a JSON value of this schema, given as an object or as JSON text. Of jsonSchema, regex and grammar one
-   * may be given. The reply ends when nothing can follow, with finishReason "stop" unless maxTokens comes first. Reasoning
+   * The content is a JSON value of this schema, given as an object or as JSON text. The reply ends when nothing can follow, with finishReason "stop" unless maxTokens comes first. Reasoning
    * that the prompt opened is free of it, in chat() and with plain: false.
    */
   jsonSchema?: object | boolean | string;
@@ -134,23 +168,57 @@ export interface GenerateOptions extends Omit<fields.GenerationOptions, 'constra
   regex?: string;
   /** The content is a text of this Lark grammar. */
   grammar?: string;
+}
+
+/**
+ * What binds the content of replies, compiled by {@link Model.constraint}: for any number of replies of its model, also
+ * at once.
+ */
+export class Constraint {
+  private constructor();
+  get closed(): boolean;
+  /** Lets go of it. Replies that it binds keep it. */
+  close(): void;
+}
+
+/**
+ * How a reply is drawn. What is not given of temperature, topP, minP and topK is the checkpoint's own, and where that says
+ * nothing it is off. Of jsonSchema, regex, grammar and constraint one may be given.
+ */
+export interface GenerateOptions
+  extends ConstraintSource, Pick<fields.ReplyOptions, 'ignoreEos' | 'plain' | 'chunk'> {
+  /** Most new tokens; not given: as many as the context has room for. 0: the prompt is evaluated, and nothing is drawn. */
+  maxTokens?: number;
+  /** 0: always the likeliest token. 1: off. */
+  temperature?: number;
+  /** Keep the likeliest tokens of this total probability. 1: off. */
+  topP?: number;
+  /** Keep tokens at least this share as likely as the likeliest. 0: off. */
+  minP?: number;
+  /** Keep this many tokens. 0: off. */
+  topK?: number;
+  /** The same seed gives the same reply. Not given: another one each time, which {@link Stream.seed} and Reply.seed tell. */
+  seed?: number | bigint;
+  /** Tell each token's log-probability: of the model's own distribution, before temperature, filters, mask, constraint. */
+  logprobs?: boolean;
+  /** What was compiled by {@link Model.constraint} of the same model. What is given as a source is compiled each time. */
+  constraint?: Constraint;
   /** Which tokens may be drawn, as in {@link Stream.setMask}, for the first one and those after it. */
   mask?: Mask;
   /**
    * Default true: the reply is written some events ahead of its reader, so that a token does not wait for the event
-   * loop. false: each step begins when it is asked for, so that a mask set between two events holds for the very next one.
+   * loop. false: each step begins when it is asked for, which {@link Stream.setMask} needs. A reply onto a sequence of
+   * the caller's is never written ahead.
    */
   writeAhead?: boolean;
   /** Further tokens that end the reply. */
   stopTokens?: Tokens;
-  /** Ends the stream: its next() is rejected, and the sequence holds what was read. */
-  signal?: AbortSignal;
+  /** Ends the stream: next() is rejected, after an event that was just being made. The sequence holds what was read. */
+  signal?: Signal;
 }
 
-export interface ChatOptions extends Omit<GenerateOptions, 'plain'> {
-  tools?: readonly object[] | string;
-  chatTemplate?: string;
-  variables?: object;
+export interface ChatOptions
+  extends Omit<GenerateOptions, 'plain'>, Omit<RenderOptions, 'addGenerationPrompt'> {
   /**
    * A sequence of this model to write onto: what it shares with the prompt from the start is not computed again, the rest
    * is forgotten. Keep one for a conversation.
@@ -165,18 +233,18 @@ export interface ChatOptions extends Omit<GenerateOptions, 'plain'> {
 export class Model {
   private constructor();
   /** Opens a checkpoint: a folder as published, or a GGUF file. */
-  static open(path: string | URL, options?: OpenOptions): Promise<Model>;
+  static open(path: string | FileUrl, options?: OpenOptions): Promise<Model>;
   /** Opens a model from arrays in memory, which are copied. config is what config.json holds, or its text. */
   static fromTensors(config: object | string, tensors: Tensors, options?: OpenOptions): Promise<Model>;
   /** Memory that opening a checkpoint would need. Reads config and tensor headers only. */
-  static plan(path: string | URL, options?: PlanOptions): Promise<fields.ModelPlan>;
+  static plan(path: string | FileUrl, options?: PlanOptions): Promise<fields.ModelPlan>;
   /**
    * Writes the checkpoint in the folder path anew, into the folder out, which is made and must not hold a config.json yet:
    * matrices rounded, other tensors, config and tokenizer as they are. Opened with the same weights option, the result
    * gives what path does, bit for bit; other programs do not know its element types, q8_0 and q4_0. A GGUF model is refused
    * with ABY_ERROR_UNSUPPORTED. Nothing that opens is left behind by a call that is rejected while it writes.
    */
-  static quantize(path: string | URL, out: string | URL, options?: QuantizeOptions): Promise<void>;
+  static quantize(path: string | FileUrl, out: string | FileUrl, options?: QuantizeOptions): Promise<void>;
   /** Replaces weights by the tensors given; others stay. Every sequence of this model is empty afterwards. */
   update(tensors: Tensors): Promise<void>;
   get info(): fields.ModelInfo;
@@ -202,6 +270,8 @@ export class Model {
   decode(tokens: Tokens, options?: { skipSpecial?: boolean }): Promise<string>;
   /** Renders messages, or their JSON text, with the checkpoint's chat template. Tokenize the text without addBos. */
   renderChat(messages: readonly Message[] | string, options?: RenderOptions): Promise<string>;
+  /** Compiles what binds the content of replies. The first one of a model takes longer. */
+  constraint(source: ConstraintSource): Promise<Constraint>;
   /** An empty sequence. */
   sequence(): Sequence;
   /** Continues a prompt. A text begins with the BOS token if the checkpoint asks for one. */
@@ -220,23 +290,28 @@ export interface EvalOptions extends Omit<fields.EvalOptions, 'keep'> {
   hiddenLayers?: boolean;
   /** Keep experts and weights of each MoE layer. */
   routes?: boolean;
-  signal?: AbortSignal;
+  signal?: Signal;
 }
 
-/** Tokens that were evaluated and their cache. While a call on it runs, others are refused with ABY_ERROR_BUSY. */
+/**
+ * Tokens and the cache of their evaluation. While a call on it runs, others are refused with ABY_ERROR_BUSY; so are, while
+ * a reply is written onto it, those that would change it, until the reply has ended or was closed. After a reply it holds
+ * the prompt and all tokens that were read.
+ */
 export class Sequence {
   private constructor();
   /** Appends tokens and evaluates them. After an error, or an abort, the sequence is as before. */
   eval(tokens: Tokens, options?: EvalOptions): Promise<void>;
   /** A copy of a result of the last evaluation, or of cached rows; shapes are those of the C API. */
   output(kind: 'route_index', layer?: number): Result<Int32Array>;
-  output(kind: Exclude<fields.Output, 'route_index'>, layer?: number): Result;
+  output(kind: Exclude<fields.OutputKind, 'route_index'>, layer?: number): Result;
   /** Logits of the last rows asked for, [rows, vocabSize]: a copy. */
   get logits(): Float32Array;
   /** Hidden state after the final norm, [n, hiddenSize] of the last evaluation's n tokens, if kept: a copy. */
   get hidden(): Float32Array;
-  /** Number of tokens evaluated. */
+  /** Number of tokens. */
   get length(): number;
+  /** The tokens. The last one of a reply is evaluated with what comes next. */
   get tokens(): Int32Array;
   /** Forgets all tokens from position length on. */
   truncate(length: number): void;
@@ -244,10 +319,13 @@ export class Sequence {
   fork(): Sequence;
   /** Makes a running evaluation end with ABY_ERROR_CANCELLED. */
   cancel(): void;
-  /** Appends prompt tokens and writes a reply onto this sequence. */
+  /**
+   * Appends prompt tokens and writes a reply onto this sequence. Without any it goes on from what the sequence holds: the
+   * last token of a reply, or the logits of its last evaluation.
+   */
   generate(tokens?: Tokens, options?: GenerateOptions): Stream;
   get closed(): boolean;
-  /** Gives the cache back. A running call is cancelled. */
+  /** Gives the cache back. A running call, and a reply that is being written onto it, are cancelled. */
   close(): void;
 }
 
@@ -266,6 +344,12 @@ export interface Usage {
   reasoningTokens: number;
 }
 
+/**
+ * Why a reply ended: "stop" (an end-of-sequence or stop token, or a constraint that has all it can have), "length"
+ * (maxTokens), "cancelled", or "context" (the model's context is full).
+ */
+export type FinishReason = Exclude<fields.FinishReason, 'none'> | 'unknown';
+
 /** A finished reply. */
 export interface Reply {
   content: string;
@@ -275,7 +359,11 @@ export interface Reply {
   text: string;
   /** The new tokens, without the one that ended the reply. */
   tokens: number[];
-  finishReason: 'stop' | 'length' | 'cancelled' | 'unknown';
+  /** Of the tokens; empty unless logprobs was asked for. */
+  logprobs: number[];
+  /** What it was drawn with: a number where it is a safe integer, as every random one is. */
+  seed: number | bigint;
+  finishReason: FinishReason;
   usage: Usage;
 }
 
@@ -289,8 +377,10 @@ export class Event {
   textKind: fields.TextKind | 'unknown';
   /** The token drawn; for "end" the one that ended the reply; -1 if there is none. */
   token: number;
+  /** The token's log-probability; null unless logprobs was asked for. */
+  logprob: number | null;
   /** null but for "end". */
-  finishReason: 'stop' | 'length' | 'cancelled' | 'unknown' | null;
+  finishReason: FinishReason | null;
   promptDone: number;
   promptTotal: number;
   completionTokens: number;
@@ -299,7 +389,8 @@ export class Event {
 
 /**
  * A reply while it is written: an async iterator of events, ended by one of kind "end". It begins with the first next().
- * Leaving the loop ends the reply; the sequence holds what was read.
+ * Leaving the loop ends the reply; the sequence holds what was read. An error ends it too, but for ABY_ERROR_CACHE_FULL:
+ * other replies have all of the cache just now, and next() tries the step again; close() gives up.
  */
 export class Stream implements AsyncIterableIterator<Event> {
   private constructor();
@@ -307,18 +398,19 @@ export class Stream implements AsyncIterableIterator<Event> {
   next(): Promise<IteratorResult<Event, undefined>>;
   return(value?: undefined): Promise<IteratorResult<Event, undefined>>;
   /**
-   * Allows some tokens only, from the next one drawn until the mask is set again; null lifts it. It holds for
-   * end-of-sequence tokens too, and comes before topK, topP and minP. Resolves when it is set: events that were
-   * written ahead still come before it, none with writeAhead: false. Before the first next() it is what the reply
-   * begins with. Rejected with ABY_ERROR_INVALID_ARGUMENT for another length or a mask that allows nothing; the mask
-   * before stays.
+   * Allows some tokens only, from the very next one until the mask is set again; null lifts it. It holds for
+   * end-of-sequence tokens too, and comes before topK, topP and minP. Before the first next() it is what the reply begins
+   * with. Once the reply has begun, one that is written ahead refuses it with ABY_ERROR_STATE: see writeAhead. Rejected
+   * with ABY_ERROR_INVALID_ARGUMENT for another length or a mask that allows nothing; the mask before stays.
    */
   setMask(mask: Mask | null): Promise<void>;
+  /** The seed that the reply is drawn with, once it has begun; null before. */
+  get seed(): number | bigint | null;
   /** Ends the reply soon, with finishReason "cancelled". Tokens that were drawn already still come. */
   cancel(): void;
   /** As leaving the loop. */
   close(): Promise<void>;
-  /** Runs to the end and gathers what is still to come. */
+  /** Runs to the end and gathers what is still to come. When it is rejected the stream is closed. */
   reply(): Promise<Reply>;
 }
 

@@ -1,4 +1,5 @@
 import abyssal from './index.cjs';
 
-export const { AbyssalError, Device, Event, Model, Sequence, Stream, backends, evalBatch, ops, version } = abyssal;
+export const { AbyssalError, Constraint, Device, Event, Model, Sequence, Stream, backends, evalBatch, ops, version } =
+  abyssal;
 export default abyssal;

@@ -4,6 +4,7 @@ const { fileURLToPath } = require('node:url');
 const { native } = require('./native.cjs');
 const { abortable, aborted, checkSignal, invalid } = require('./errors.cjs');
 const { checkNames, copyTensors, namedTensors, tokenIds, without } = require('./arrays.cjs');
+const { compile } = require('./constraint.cjs');
 const { Device, nativeDevice } = require('./device.cjs');
 const { Sequence, nativeSequence } = require('./sequence.cjs');
 const { makeStream } = require('./stream.cjs');
@@ -11,10 +12,10 @@ const { makeStream } = require('./stream.cjs');
 const TOKENIZE = { addBos: 1, plain: 2 };
 const SKIP_SPECIAL = 1;
 const QUANTIZE_OPTIONS = ['weights', 'threads', 'signal', 'onProgress'];
-const CHAT_OPTIONS = ['tools', 'chatTemplate', 'variables', 'sequence'];
+const CHAT_OPTIONS = ['tools', 'allowDroppedTools', 'chatTemplate', 'variables', 'sequence'];
 
 function pathOf(path) {
-  if (path instanceof URL) return fileURLToPath(path);
+  if (typeof path?.href === 'string') return fileURLToPath(path.href);
   if (typeof path !== 'string') throw invalid('path is neither a string nor a file URL');
   if (path.includes('\0')) throw invalid('path holds a NUL character');
   return path;
@@ -61,8 +62,8 @@ const emitWarning = (text) => process.emitWarning(text, 'AbyssalWarning');
 // Makes a call with a signal, and with functions that it tells what it does: what one of them throws ends the call.
 // start(cancel, progress, warning) begins it.
 async function listened(options, start) {
-  const cancel = new native.Cancel();
   let failed = null;
+  let stop;
   const guarded = (name) => {
     const told = options[name];
     if (told === undefined) return undefined;
@@ -73,17 +74,16 @@ async function listened(options, start) {
         told(...values);
       } catch (error) {
         failed = { error };
-        cancel.cancel();
+        stop();
       }
     };
   };
   const [progress, warning = emitWarning] = ['onProgress', 'onWarning'].map(guarded);
   try {
-    await abortable(
-      options.signal,
-      () => start(cancel, progress, warning),
-      () => cancel.cancel(),
-    );
+    await abortable(options.signal, (cancel) => {
+      stop = () => cancel.cancel();
+      return start(cancel, progress, warning);
+    });
   } catch (error) {
     throw failed ? failed.error : error;
   }
@@ -189,6 +189,10 @@ class Model {
     return new Sequence(made);
   }
 
+  async constraint(source) {
+    return compile(this.#native, source);
+  }
+
   generate(prompt, options = {}) {
     const given = typeof prompt === 'string' ? prompt : tokenIds(prompt).slice();
     return makeStream(options, async () => {
@@ -200,13 +204,13 @@ class Model {
 
   chat(messages, options = {}) {
     if (options?.plain !== undefined) throw invalid('unknown option plain; chat() tells reasoning from content');
-    const { tools, chatTemplate, variables } = options;
+    const { tools, allowDroppedTools, chatTemplate, variables } = options;
     const given = json(messages, 'messages');
     const onto = options.sequence && nativeSequence(options.sequence);
     return makeStream(
       options,
       async () => {
-        const text = await this.renderChat(given, { tools, chatTemplate, variables });
+        const text = await this.renderChat(given, { tools, allowDroppedTools, chatTemplate, variables });
         const tokens = await this.tokenize(text);
         if (onto) return { sequence: onto, tokens: keepShared(onto, tokens), plain: false };
         const sequence = this.#newSequence();

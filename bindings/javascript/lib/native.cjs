@@ -1,11 +1,11 @@
 'use strict';
-// Loads the addon: one that came with the package, or one that install.cjs has built.
+// Loads the addon: one that build.cjs has built, or the one that came with the package.
 
 const path = require('node:path');
 
 const PLACES = [
-  path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`, 'abyssal.node'),
   path.join(__dirname, '..', 'build', 'abyssal.node'),
+  path.join(__dirname, '..', 'prebuilds', `${process.platform}-${process.arch}`, 'abyssal.node'),
 ];
 
 function load() {
@@ -18,7 +18,8 @@ function load() {
     }
   }
   throw new Error(
-    `the abyssal addon cannot be loaded; is the package installed for this machine?\n${failures.join('\n')}`,
+    'the abyssal addon cannot be loaded on this machine; to build it from source: npm explore abyssal -- npm run build\n' +
+      failures.join('\n'),
   );
 }
 

@@ -31,11 +31,7 @@ class Sequence {
   async eval(tokens, options = {}) {
     const ids = tokenIds(tokens);
     const rest = evalOptions(options);
-    return abortable(
-      options.signal,
-      () => this.#native.eval(ids, rest),
-      () => this.#native.cancel(),
-    );
+    return abortable(options.signal, (cancel) => this.#native.eval(ids, rest, cancel));
   }
 
   output(kind, layer = -1) {
@@ -82,7 +78,6 @@ class Sequence {
   }
 
   close() {
-    this.#native.cancel();
     this.#native.close();
   }
 }
@@ -96,11 +91,9 @@ async function evalBatch(sequences, tokens, options = {}) {
   if (sequences.length !== tokens.length)
     throw invalid(`${sequences.length} sequences, but tokens of ${tokens.length}`);
   const batch = new native.Batch();
-  const members = sequences.map(nativeSequence);
-  for (const [i, member] of members.entries()) batch.add(member, tokenIds(tokens[i]));
+  for (const [i, sequence] of sequences.entries()) batch.add(nativeSequence(sequence), tokenIds(tokens[i]));
   const rest = evalOptions(options);
-  const cancel = () => members.forEach((member) => member.cancel());
-  return abortable(options.signal, () => batch.eval(rest), cancel);
+  return abortable(options.signal, (cancel) => batch.eval(rest, cancel));
 }
 
 module.exports = { Sequence, evalBatch, nativeSequence };

@@ -1,26 +1,29 @@
 'use strict';
 
 const { native } = require('./native.cjs');
-const { AbyssalError, aborted, checkSignal, invalid } = require('./errors.cjs');
+const { aborted, checkSignal, invalid, wrongState } = require('./errors.cjs');
 const { checkNames, tokenIds, without } = require('./arrays.cjs');
-const { CONSTRAINTS, constraintOf, maskFlags } = require('./constraint.cjs');
+const { CONSTRAINTS, compiledFor, constraintOf, maskFlags } = require('./constraint.cjs');
 
 const KINDS = ['prompt', 'token', 'end'];
 const TEXT_KINDS = ['content', 'reasoning'];
-const FINISH_REASONS = [null, 'stop', 'length', 'cancelled'];
-const NUMBERS = 9; // of an event, as generation.cpp writes them
+const FINISH_REASONS = [null, 'stop', 'length', 'cancelled', 'context'];
+const NUMBERS = 10; // of an event, as events.cpp writes them
+
+const nameOf = (names, number) => (number < names.length ? names[number] : 'unknown');
 
 class Event {
   constructor(text, numbers, at) {
-    this.kind = KINDS[numbers[at]] ?? 'unknown';
+    this.kind = nameOf(KINDS, numbers[at]);
     this.text = text;
-    this.textKind = TEXT_KINDS[numbers[at + 1]] ?? 'unknown';
+    this.textKind = nameOf(TEXT_KINDS, numbers[at + 1]);
     this.token = numbers[at + 2];
-    this.finishReason = numbers[at + 3] < FINISH_REASONS.length ? FINISH_REASONS[numbers[at + 3]] : 'unknown';
-    this.promptDone = numbers[at + 4];
-    this.promptTotal = numbers[at + 5];
-    this.completionTokens = numbers[at + 6];
-    this.reasoningTokens = numbers[at + 7];
+    this.logprob = Number.isNaN(numbers[at + 3]) ? null : numbers[at + 3];
+    this.finishReason = nameOf(FINISH_REASONS, numbers[at + 4]);
+    this.promptDone = numbers[at + 5];
+    this.promptTotal = numbers[at + 6];
+    this.completionTokens = numbers[at + 7];
+    this.reasoningTokens = numbers[at + 8];
   }
 }
 
@@ -30,15 +33,18 @@ const usageOf = (event) => ({
   reasoningTokens: event?.reasoningTokens ?? 0,
 });
 
-const SAMPLING = ['maxTokens', 'temperature', 'topP', 'topK', 'minP', 'seed', 'ignoreEos', 'chunk', 'plain'];
+const NOT_NEGATIVE = ['temperature', 'topP', 'topK', 'minP'];
+const SAMPLING = [...NOT_NEGATIVE, 'maxTokens', 'seed', 'ignoreEos', 'logprobs', 'chunk', 'plain'];
+const RANDOM_SEED = 2n ** 64n - 1n; // the library's, for none
 
 // Those of a reply among options that were checked for others.
 function replyOptions(options) {
   const chosen = {};
   for (const name of SAMPLING) if (options[name] !== undefined) chosen[name] = options[name];
-  if (chosen.maxTokens === 0) throw invalid('maxTokens is 0; expected at least 1, or undefined for no limit');
-  if (chosen.temperature < 0) throw invalid(`temperature is ${chosen.temperature}; expected 0 (greedy) or more`);
-  return { ...chosen, ...constraintOf(options) };
+  for (const name of NOT_NEGATIVE)
+    if (chosen[name] < 0) throw invalid(`${name} is ${chosen[name]}; expected 0 or more, or undefined`);
+  if (chosen.seed === RANDOM_SEED) throw invalid(`seed is ${chosen.seed}; expected less, or undefined for a random one`);
+  return chosen;
 }
 
 const hidden = Symbol('made here');
@@ -50,12 +56,14 @@ class Stream {
   #abort = () => void this.#stop().catch(() => {});
   #native = null;
   #mask; // until the reply begins
-  #owned = null;
+  #seed = null;
+  #ahead = false;
+  #owned = []; // closed with the stream
   #text = ''; // of the events that are here, and how much of it was read
   #textAt = 0;
   #numbers = []; // of the events, and how many of these were read
   #at = 0;
-  #last = null;
+  #complete = false; // the event of kind "end" was read
   #state = 'new'; // 'running', then 'ended'
   #cancelled = false;
   #stopping = null;
@@ -74,47 +82,56 @@ class Stream {
     checkSignal(this.#signal);
     this.#state = 'running';
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
-    const prepare = this.#prepare;
-    this.#prepare = null;
-    const { sequence, tokens, plain, owned } = await prepare();
-    if (this.#state === 'ended') {
-      owned?.close();
-      return;
-    }
-    this.#owned = owned ?? null;
-    const stopTokens = tokenIds(this.#options.stopTokens ?? []);
+    const options = this.#options;
+    const { sequence, tokens, plain, owned } = await this.#prepare();
+    if (owned) this.#owned.push(owned);
+    const { constraint, own } = await compiledFor(sequence, options);
+    if (own) this.#owned.push(own);
+    if (this.#state === 'ended') return this.#closeOwned();
+    const stopTokens = tokenIds(options.stopTokens ?? []);
+    this.#ahead = owned !== undefined && (options.writeAhead ?? true);
     const made = new native.Generation();
-    const writeAhead = this.#options.writeAhead ?? true;
-    made.create(sequence, tokens, { ...replyOptions(this.#options), plain }, stopTokens, this.#mask, writeAhead);
+    made.create(sequence, tokens, { ...replyOptions(options), plain }, stopTokens, this.#mask, constraint, this.#ahead);
+    this.#seed = made.seed();
     if (this.#cancelled) made.cancel();
     this.#native = made;
+  }
+
+  #closeOwned() {
+    for (const owned of this.#owned) owned.close();
   }
 
   #takeHere() {
     const at = this.#at;
     const end = this.#numbers[at + NUMBERS - 1];
-    this.#last = new Event(this.#text.slice(this.#textAt, end), this.#numbers, at);
+    const event = new Event(this.#text.slice(this.#textAt, end), this.#numbers, at);
     this.#at = at + NUMBERS;
     this.#textAt = end;
-    return this.#last;
+    return event;
   }
 
   async #next() {
     if (this.#state === 'new') await this.#start();
     while (this.#state === 'running') {
-      if (this.#at < this.#numbers.length) {
-        const event = this.#takeHere();
-        if (event.kind === 'end') await this.#stop();
-        return { value: event, done: false };
+      if (this.#at === this.#numbers.length) {
+        const batch = this.#native.poll() ?? (await this.#native.take());
+        this.#text = batch.text;
+        this.#textAt = 0;
+        this.#numbers = batch.numbers;
+        this.#at = 0;
+        if (this.#numbers.length === 0) continue; // stopped meanwhile
       }
-      const batch = this.#native.poll() ?? (await this.#native.take());
-      this.#text = batch.text;
-      this.#textAt = 0;
-      this.#numbers = batch.numbers;
-      this.#at = 0;
+      // One that was made before the stream was stopped belongs to the sequence; an end is then of the stop's making.
+      const event = this.#takeHere();
+      if (event.kind === 'end') {
+        if (this.#state === 'ended') break;
+        this.#complete = true;
+        await this.#stop();
+      }
+      return { value: event, done: false };
     }
     await this.#stopping;
-    if (this.#signal?.aborted && this.#last?.kind !== 'end') {
+    if (this.#signal?.aborted && !this.#complete) {
       const error = aborted(this.#signal);
       this.#signal = null; // told once
       throw error;
@@ -132,11 +149,10 @@ class Stream {
     this.#state = 'ended';
     this.#signal?.removeEventListener('abort', this.#abort);
     try {
-      const atEnd = this.#last?.kind === 'end' && this.#native.finish_at_end(); // needs no other thread
-      if (!atEnd) await this.#native?.stop(this.#last?.promptDone ?? 0, this.#last?.completionTokens ?? 0);
+      if (!this.#complete) await this.#native?.stop(); // else it has let go already
     } finally {
       this.#native = null;
-      this.#owned?.close();
+      this.#closeOwned();
     }
   }
 
@@ -153,7 +169,8 @@ class Stream {
       try {
         return await this.#next();
       } catch (error) {
-        await this.#stop();
+        // A step that found no room in the cache can be tried again.
+        if (error.code !== 'ABY_ERROR_CACHE_FULL') await this.#stop();
         throw error;
       } finally {
         this.#waiting -= 1;
@@ -170,9 +187,14 @@ class Stream {
 
   async setMask(mask) {
     const flags = maskFlags(mask);
-    if (this.#state === 'ended') throw new AbyssalError('the reply is closed', 'ABY_ERROR_STATE', -14);
+    if (this.#state === 'ended') throw wrongState('the reply is closed');
     if (this.#native === null) this.#mask = flags;
+    else if (this.#ahead) throw wrongState('the reply is written ahead of its reader: begin it with writeAhead: false');
     else await this.#native.set_mask(flags);
+  }
+
+  get seed() {
+    return this.#seed;
   }
 
   cancel() {
@@ -185,18 +207,27 @@ class Stream {
   }
 
   async reply() {
-    const reply = { content: '', reasoning: '', text: '', tokens: [], finishReason: 'cancelled', usage: usageOf(null) };
-    for await (const event of this) {
-      if (event.textKind === 'reasoning') reply.reasoning += event.text;
-      else reply.content += event.text;
-      if (event.kind === 'token') reply.tokens.push(event.token);
-      if (event.kind === 'end') {
-        reply.finishReason = event.finishReason;
-        reply.usage = usageOf(event);
+    const reply = { content: '', reasoning: '', text: '', tokens: [], logprobs: [], finishReason: 'cancelled' };
+    let usage = usageOf(null);
+    try {
+      for await (const event of this) {
+        if (event.textKind === 'reasoning') reply.reasoning += event.text;
+        else reply.content += event.text;
+        if (event.kind === 'token') {
+          reply.tokens.push(event.token);
+          if (this.#options.logprobs) reply.logprobs.push(event.logprob ?? NaN);
+        }
+        if (event.kind === 'end') {
+          reply.finishReason = event.finishReason;
+          usage = usageOf(event);
+        }
       }
+    } finally {
+      await this.#stop();
     }
+    if (this.#seed === null) throw wrongState('the reply was closed before it had begun');
     reply.text = reply.reasoning + reply.content;
-    return reply;
+    return { ...reply, seed: this.#seed, usage };
   }
 }
 
@@ -206,6 +237,7 @@ function makeStream(options, prepare, known = []) {
   const rest = without(options, ...own, ...known);
   checkNames(rest, [...SAMPLING, ...CONSTRAINTS, ...own, ...known]);
   replyOptions(rest);
+  constraintOf(rest);
   return new Stream(hidden, options, prepare);
 }
 

@@ -191,12 +191,11 @@ void Bridge::quiesce() {
       lane->stop();
   }
   side_lane_->stop();
-  threads_->wait_for_none([this] {
-    for (const auto &weak : watched_) {
-      if (const auto work = weak.lock())
-        work->cancel();
-    }
-  });
+  for (const auto &weak : watched_) {
+    if (const auto work = weak.lock())
+      work->cancel();
+  }
+  threads_->wait_for_none();
 }
 
 void Bridge::close() {

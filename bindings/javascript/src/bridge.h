@@ -33,7 +33,7 @@ Napi::Value make_error(Napi::Env env, const Failure &failure);
 class Cancellable {
 public:
   virtual ~Cancellable() = default;
-  virtual void cancel() noexcept = 0; // from any thread
+  virtual void cancel() noexcept = 0; // from any thread, also before the work has begun
 };
 
 // Makes the value that a promise resolves with, on the JavaScript thread.

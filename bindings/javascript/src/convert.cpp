@@ -16,6 +16,8 @@ std::string join(const std::vector<std::string> &names) {
 
 namespace {
 
+constexpr double kMostExact = 9007199254740991; // Number.MAX_SAFE_INTEGER
+
 std::string quoted(Napi::Value value) {
   const std::string text = value.IsSymbol() ? "a symbol" : std::string(value.ToString());
   return value.IsString() ? "'" + text + "'" : text;
@@ -111,7 +113,7 @@ std::uint32_t Js<std::uint32_t>::read(Napi::Value value, const char *name) {
 
 std::uint64_t Js<std::uint64_t>::read(Napi::Value value, const char *name) {
   if (!value.IsBigInt())
-    return static_cast<std::uint64_t>(read_integer(value, name, 0, 9007199254740991.0));
+    return static_cast<std::uint64_t>(read_integer(value, name, 0, kMostExact));
   bool lossless = false;
   const std::uint64_t number = value.As<Napi::BigInt>().Uint64Value(&lossless);
   if (!lossless)
@@ -162,6 +164,12 @@ Napi::Value to_js(Napi::Env env, const std::vector<float> &values) {
   return copy_array<Napi::Float32Array>(env, values.data(), values.size());
 }
 Napi::Value to_js(Napi::Env env, const std::string &text) { return Napi::String::New(env, text); }
+Napi::Value to_js(Napi::Env env, std::uint64_t number) {
+  const auto inexact = static_cast<double>(number);
+  if (inexact > kMostExact)
+    return Napi::BigInt::New(env, number);
+  return Napi::Number::New(env, inexact);
+}
 Napi::Value to_js(Napi::Env env, const Bytes &bytes) {
   return copy_array<Napi::Uint8Array>(env, bytes.content.data(), bytes.content.size());
 }

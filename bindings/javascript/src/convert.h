@@ -68,6 +68,7 @@ template <typename T> struct Js<std::vector<T>> {
 Napi::Value to_js(Napi::Env env, const std::vector<std::int32_t> &values); // Int32Array
 Napi::Value to_js(Napi::Env env, const std::vector<float> &values);        // Float32Array
 Napi::Value to_js(Napi::Env env, const std::string &text);
+Napi::Value to_js(Napi::Env env, std::uint64_t number); // a number if it is exact, else a BigInt
 // {data, shape}: the library's array, copied into an Int32Array or a Float32Array.
 Napi::Value to_js(Napi::Env env, const aby_array &array);
 

@@ -1,17 +1,10 @@
 #include "lane.h"
 
-#include <chrono>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 namespace abyssal::node {
-
-namespace {
-
-constexpr std::chrono::milliseconds kAskAgain{5};
-
-} // namespace
 
 void ThreadCount::enter() {
   const std::lock_guard lock(mutex_);
@@ -24,14 +17,9 @@ void ThreadCount::leave() {
   changed_.notify_all();
 }
 
-void ThreadCount::wait_for_none(const std::function<void()> &again) {
+void ThreadCount::wait_for_none() {
   std::unique_lock lock(mutex_);
-  while (alive_ != 0) {
-    lock.unlock();
-    again();
-    lock.lock();
-    changed_.wait_for(lock, kAskAgain, [this] { return alive_ == 0; });
-  }
+  changed_.wait(lock, [this] { return alive_ == 0; });
 }
 
 struct Lane::State {
@@ -78,11 +66,6 @@ void Lane::stop() {
   state_->ending = state_->stopped = true;
   dropped.swap(state_->jobs);
   state_->changed.notify_all();
-}
-
-bool Lane::has_waiting_jobs() const {
-  const std::lock_guard lock(state_->mutex);
-  return !state_->jobs.empty();
 }
 
 bool Lane::submit(std::function<void()> job) {

@@ -15,8 +15,7 @@ class ThreadCount {
 public:
   void enter();
   void leave();
-  // Until there are none; calls again() every few milliseconds meanwhile.
-  void wait_for_none(const std::function<void()> &again);
+  void wait_for_none();
 
 private:
   std::mutex mutex_;
@@ -36,8 +35,6 @@ public:
 
   // False when the lane was stopped: the job is gone. Throws if there is no thread and none can be made.
   bool submit(std::function<void()> job);
-  // Whether there are jobs that no thread has begun.
-  bool has_waiting_jobs() const;
   // Drops waiting jobs, on this thread, and refuses further ones.
   void stop();
 

@@ -67,20 +67,10 @@ struct Listeners {
   std::shared_ptr<Warning> warning;   // may be null
 
   static std::int32_t tell(void *context, aby_stage stage, std::uint64_t done, std::uint64_t total) {
-    const auto *self = static_cast<const Listeners *>(context);
-    if (self->progress)
-      self->progress->tell(stage, done, total);
-    return self->cancel->raised() ? 1 : 0;
+    static_cast<const Listeners *>(context)->progress->tell(stage, done, total);
+    return 0;
   }
-  static void warn(void *context, const char *text) {
-    const auto *self = static_cast<const Listeners *>(context);
-    if (self->warning)
-      self->warning->tell(text);
-  }
-  void check_cancelled() const {
-    if (cancel->raised())
-      throw error(ABY_ERROR_CANCELLED, "the call was cancelled before it had begun");
-  }
+  static void warn(void *context, const char *text) { static_cast<const Listeners *>(context)->warning->tell(text); }
 };
 
 // Listeners that the options point to.
@@ -93,8 +83,9 @@ std::shared_ptr<Listeners> listen(Bridge &bridge, aby_model_options &raw, const 
   if (warning.IsFunction())
     made->warning = std::make_shared<Warning>(bridge, warning.As<Napi::Function>());
   bridge.watch(made->cancel);
-  raw.progress = &Listeners::tell;
-  raw.warning = &Listeners::warn;
+  raw.cancel = made->cancel->raw();
+  raw.progress = made->progress ? &Listeners::tell : nullptr;
+  raw.warning = made->warning ? &Listeners::warn : nullptr;
   raw.progress_context = raw.warning_context = made.get();
   return made;
 }
@@ -137,10 +128,7 @@ Task Model::start_opening(Napi::Env env, const Device *device, ModelOptions opti
   auto listeners = listen(bridge, options->raw, cancel, progress, warning);
   auto held = set_device(options->raw, device);
   state_->lane = device == nullptr ? bridge.make_lane() : device->lane();
-  auto work = [state = state_, options, held, make = std::move(make), raw = listeners.get()] {
-    raw->check_cancelled();
-    state->object.emplace(make(options->raw));
-  };
+  auto work = [state = state_, options, held, make = std::move(make)] { state->object.emplace(make(options->raw)); };
   return make_task(bridge.side_lane(), std::move(work), listeners);
 }
 
@@ -169,10 +157,7 @@ Task Model::quantize(Napi::Env env, std::string path, std::string out, ModelOpti
                      Napi::Value progress) {
   Bridge &bridge = Bridge::of(env);
   auto listeners = listen(bridge, options->raw, cancel, progress, env.Undefined());
-  auto work = [path = std::move(path), out = std::move(out), options, raw = listeners.get()] {
-    raw->check_cancelled();
-    model::quantize(path, out, options->raw);
-  };
+  auto work = [path = std::move(path), out = std::move(out), options] { model::quantize(path, out, options->raw); };
   return make_task(bridge.side_lane(), std::move(work), listeners);
 }
 

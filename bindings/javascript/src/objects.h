@@ -85,22 +85,25 @@ private:
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
-// A sequence, and whether a call is using it: from its start, not only from when it has its thread.
-class SequenceState : public Cancellable, public std::enable_shared_from_this<SequenceState> {
+// A sequence, and what it is busy with: a call, from its start and not only from when it has its thread, and a reply.
+class SequenceState : public std::enable_shared_from_this<SequenceState> {
 public:
   SequenceState(sequence made, std::shared_ptr<Lane> on) : object(std::move(made)), lane(std::move(on)) {}
-  void cancel() noexcept override;
-  // Until the result is destroyed; throws ABY_ERROR_BUSY.
+  // Both until the result is destroyed, and both throw ABY_ERROR_BUSY: a call, and a reply that is written onto it.
   std::shared_ptr<void> use();
+  std::shared_ptr<void> write();
+  // Throw ABY_ERROR_BUSY: for what reads, which a reply lets in between its steps, and for what changes.
   void check_free() const;
-  bool in_use() const noexcept { return used_; }
+  void check_unwritten() const;
+  bool busy() const noexcept { return used_ || written_; }
 
   sequence object;
   const std::shared_ptr<Lane> lane;
-  std::atomic<bool> cancelled{false}; // of the call that uses it
+  // The call, and the reply. On the JavaScript thread.
+  std::weak_ptr<Cancellable> evaluation, reply;
 
 private:
-  std::atomic<bool> used_{false};
+  std::atomic<bool> used_{false}, written_{false};
 };
 
 class Sequence {
@@ -110,31 +113,37 @@ public:
 
   void create(const Model &model);
   void fork_of(const Sequence &other);
-  Task eval(std::vector<std::int32_t> tokens, EvalOptions options);
-  aby_array output(aby_output kind, std::int32_t layer);
+  Task eval(std::vector<std::int32_t> tokens, EvalOptions options, const Cancel &cancel);
+  aby_array output(aby_output_kind kind, std::int32_t layer);
   std::uint32_t length() const { return static_cast<std::uint32_t>(free_state().object.length()); }
   std::vector<std::int32_t> tokens() const { return free_state().object.tokens(); }
-  void truncate(std::uint32_t length) { free_state().object.truncate(length); }
+  void truncate(std::uint32_t length);
+  // The evaluation that runs.
   void cancel();
   bool closed() const { return !state_; }
+  // Cancels a reply that is written onto it too.
   void close();
 
   const std::shared_ptr<SequenceState> &state() const; // throws STATE when it is closed
+  const model &model_of() const;                       // the same
 
 private:
   SequenceState &free_state() const; // throws BUSY too
 
   Napi::Env env_;
   std::shared_ptr<SequenceState> state_;
+  std::optional<model> model_;
 };
 
 // Sequences that are evaluated in shared passes.
 class Batch {
 public:
+  explicit Batch(Napi::Env env) : env_(env) {}
   void add(const Sequence &sequence, std::vector<std::int32_t> tokens);
-  Task eval(EvalOptions options);
+  Task eval(EvalOptions options, const Cancel &cancel);
 
 private:
+  Napi::Env env_;
   std::vector<std::shared_ptr<SequenceState>> sequences_;
   std::vector<std::vector<std::int32_t>> tokens_;
 };

@@ -5,30 +5,49 @@
 
 namespace abyssal::node {
 
-void SequenceState::cancel() noexcept {
-  cancelled = true;
-  try {
-    object.cancel();
-  } catch (const std::exception &) { // closed: nothing to cancel
-  }
+namespace {
+
+// Cancelled with its own flag, with those that it is told of, and by a teardown.
+void set_cancel(Napi::Env env, const EvalOptions &options, const Cancel &cancel) {
+  options->raw.cancel = cancel.flag()->raw();
+  Bridge::of(env).watch(cancel.flag());
 }
+
+} // namespace
 
 void SequenceState::check_free() const {
   if (used_)
     throw error(ABY_ERROR_BUSY, "the sequence is in use by a call on another thread");
 }
 
+void SequenceState::check_unwritten() const {
+  check_free();
+  if (written_)
+    throw error(ABY_ERROR_BUSY, "a reply is being written onto the sequence: until it has ended or was closed, nothing "
+                                "else changes it");
+}
+
 std::shared_ptr<void> SequenceState::use() {
   check_free();
   used_ = true;
-  cancelled = false;
   return {this, [self = shared_from_this()](void *) { self->used_ = false; }};
+}
+
+std::shared_ptr<void> SequenceState::write() {
+  check_unwritten();
+  written_ = true;
+  return {this, [self = shared_from_this()](void *) { self->written_ = false; }};
 }
 
 const std::shared_ptr<SequenceState> &Sequence::state() const {
   if (!state_)
     throw error(ABY_ERROR_STATE, "the sequence is closed");
   return state_;
+}
+
+const model &Sequence::model_of() const {
+  static_cast<void>(state());
+  return *model_;
 }
 
 SequenceState &Sequence::free_state() const {
@@ -38,41 +57,54 @@ SequenceState &Sequence::free_state() const {
 
 // Collected: a call that was started before goes on, and the sequence goes with the last thing that it holds.
 Sequence::~Sequence() {
-  if (state_ && !state_->in_use())
+  if (state_ && !state_->busy())
     close();
 }
 
 void Sequence::create(const Model &model) {
-  state_ = std::make_shared<SequenceState>(sequence(model.object()), model.lane());
-  Bridge::of(env_).watch(state_);
+  model_ = model.object();
+  state_ = std::make_shared<SequenceState>(sequence(*model_), model.lane());
 }
 
 void Sequence::fork_of(const Sequence &other) {
   state_ = std::make_shared<SequenceState>(other.free_state().object.fork(), other.state()->lane);
-  Bridge::of(env_).watch(state_);
+  model_ = other.model_;
 }
 
-Task Sequence::eval(std::vector<std::int32_t> tokens, EvalOptions options) {
-  auto work = [on = state(), use = state()->use(), tokens = std::move(tokens), options] {
-    if (on->cancelled)
-      throw error(ABY_ERROR_CANCELLED, "the evaluation was cancelled");
-    on->object.eval(tokens, options->raw);
-  };
+// The call has a handle of its own: closing the sequence cancels it, and nothing more.
+Task Sequence::eval(std::vector<std::int32_t> tokens, EvalOptions options, const Cancel &cancel) {
+  state()->check_unwritten();
+  set_cancel(env_, options, cancel);
+  auto work = [object = state_->object, use = state_->use(), tokens = std::move(tokens), options,
+               flag = cancel.flag()]() mutable { object.eval(tokens, options->raw); };
+  state_->evaluation = cancel.flag();
   return make_task(state_->lane, std::move(work));
 }
 
-aby_array Sequence::output(aby_output kind, std::int32_t layer) { return free_state().object.output(kind, layer); }
+aby_array Sequence::output(aby_output_kind kind, std::int32_t layer) { return free_state().object.output(kind, layer); }
+
+void Sequence::truncate(std::uint32_t length) {
+  state()->check_unwritten();
+  state_->object.truncate(length);
+}
 
 void Sequence::cancel() {
-  if (state_)
-    state_->cancel();
+  if (!state_)
+    return;
+  if (const auto evaluation = state_->evaluation.lock())
+    evaluation->cancel();
 }
 
 // Its cache is free at once, though collected objects may still know the state.
 void Sequence::close() {
-  if (state_)
+  cancel();
+  if (state_) {
+    if (const auto reply = state_->reply.lock())
+      reply->cancel();
     state_->object.close();
+  }
   state_ = nullptr;
+  model_.reset();
 }
 
 void Batch::add(const Sequence &sequence, std::vector<std::int32_t> tokens) {
@@ -80,21 +112,22 @@ void Batch::add(const Sequence &sequence, std::vector<std::int32_t> tokens) {
   tokens_.push_back(std::move(tokens));
 }
 
-Task Batch::eval(EvalOptions options) {
+Task Batch::eval(EvalOptions options, const Cancel &cancel) {
   if (sequences_.empty())
     throw error(ABY_ERROR_INVALID_ARGUMENT, "evalBatch: there are no sequences");
   if (std::set(sequences_.begin(), sequences_.end()).size() != sequences_.size())
     throw error(ABY_ERROR_INVALID_ARGUMENT, "a sequence occurs twice in one batch");
+  set_cancel(env_, options, cancel);
   std::vector<std::shared_ptr<void>> uses;
-  for (const auto &on : sequences_)
+  std::vector<sequence> objects;
+  for (const auto &on : sequences_) {
+    on->check_unwritten();
     uses.push_back(on->use());
-  auto work = [states = sequences_, uses = std::move(uses), tokens = tokens_, options] {
-    std::vector<sequence> objects;
-    for (const auto &on : states) {
-      if (on->cancelled)
-        throw error(ABY_ERROR_CANCELLED, "the evaluation was cancelled");
-      objects.push_back(on->object);
-    }
+    objects.push_back(on->object);
+  }
+  for (const auto &on : sequences_)
+    on->evaluation = cancel.flag();
+  auto work = [objects = std::move(objects), uses = std::move(uses), tokens = tokens_, options, flag = cancel.flag()] {
     eval_batch(objects, tokens, options->raw);
   };
   return make_task(sequences_.front()->lane, std::move(work));

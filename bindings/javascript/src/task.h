@@ -4,7 +4,7 @@
 #include "bridge.h"
 #include "convert.h"
 
-#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -31,16 +31,17 @@ template <typename Work> Task make_task(std::shared_ptr<Lane> lane, Work work, s
           std::move(keep)};
 }
 
-// A flag that a script raises to interrupt a call.
+// The flag of one call, which the library reads.
 class CancelFlag : public Cancellable {
 public:
-  void cancel() noexcept override { raised_ = true; }
-  bool raised() const noexcept { return raised_; }
+  void cancel() noexcept override { __atomic_store_n(&raised_, 1, __ATOMIC_RELAXED); }
+  const std::int32_t *raw() const noexcept { return &raised_; }
 
 private:
-  std::atomic<bool> raised_{false};
+  std::int32_t raised_ = 0;
 };
 
+// What a script raises it with.
 class Cancel {
 public:
   void cancel() { flag_->cancel(); }

@@ -11,9 +11,11 @@ the C API. Calls that work release the GIL.
 from __future__ import annotations
 
 from . import _abyssal, ops
+from ._constraint import Constraint
 from ._device import Device, backends
 from ._errors import (
     Busy,
+    CacheFull,
     Cancelled,
     ContextFull,
     DeviceError,
@@ -41,7 +43,9 @@ __version__: str = version
 __all__ = [
     "BackendInfo",
     "Busy",
+    "CacheFull",
     "Cancelled",
+    "Constraint",
     "ContextFull",
     "Device",
     "DeviceError",

@@ -1,6 +1,6 @@
 """The C API of libabyssal, for the package's own use: import abyssal instead."""
 
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import Any, Callable, Deque, Dict, List, Optional, Tuple, Union
 from typing import Sequence as Many
 
 import numpy as np
@@ -64,6 +64,7 @@ class Model:
         variables: Optional[bytes],
         chat_template: Optional[bytes],
         add_generation_prompt: bool,
+        allow_dropped_tools: bool,
     ) -> bytes: ...
     def close(self) -> None: ...
     @property
@@ -76,6 +77,7 @@ def open_tensors(config: bytes, tensors: Many[_RawTensor], options: ModelOptions
 
 class EvalOptions:
     def __init__(self, *, keep: int, logits: int, mtp: bool, chunk: int) -> None: ...
+    def cancel(self) -> None: ...
 
 class Sequence:
     def __init__(self, model: Model) -> None: ...
@@ -92,7 +94,13 @@ class Sequence:
 
 def eval_batch(sequences: Many[Sequence], tokens: Many[_Tokens], options: EvalOptions) -> None: ...
 
-class GenerationOptions:
+class Constraint:
+    def __init__(self, model: Model, kind: int, text: bytes) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def closed(self) -> bool: ...
+
+class ReplyOptions:
     def __init__(
         self,
         *,
@@ -102,20 +110,21 @@ class GenerationOptions:
         top_k: int,
         min_p: float,
         seed: int,
+        logprobs: bool,
         ignore_eos: bool,
         stop_tokens: _Tokens,
         plain: bool,
         chunk: int,
+        constraint: Optional[Constraint],
         constraint_kind: int,
-        constraint: Optional[bytes],
+        constraint_text: bytes,
         mask: Buffer,
     ) -> None: ...
 
 class Generation:
-    def __init__(
-        self, sequence: Sequence, prompt: _Tokens, options: GenerationOptions, *, own: bool
-    ) -> None: ...
-    def step(self) -> Event: ...
+    def __init__(self, sequence: Sequence, prompt: _Tokens, options: ReplyOptions) -> None: ...
+    def step(self, microseconds: int, events: Deque[Event]) -> None: ...
+    def seed(self) -> int: ...
     def set_mask(self, mask: Buffer) -> None: ...
     def cancel(self) -> None: ...
     def close(self) -> None: ...

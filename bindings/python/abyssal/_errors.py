@@ -6,6 +6,7 @@ from typing import Dict, Type
 
 __all__ = [
     "Busy",
+    "CacheFull",
     "Cancelled",
     "ContextFull",
     "DeviceError",
@@ -89,14 +90,14 @@ class Cancelled(Error):
 
 
 class Busy(Error):
-    """The object is in use by a call on another thread."""
+    """The object is in use by a call on another thread, or a reply is being written onto the sequence."""
 
     status = -10
     code = "ABY_ERROR_BUSY"
 
 
 class ContextFull(Error):
-    """The tokens do not fit into the context or the cache."""
+    """The tokens never fit: into the model's context, or the whole cache."""
 
     status = -11
     code = "ABY_ERROR_CONTEXT_FULL"
@@ -130,6 +131,13 @@ class DeviceError(Error):
     code = "ABY_ERROR_DEVICE"
 
 
+class CacheFull(Error):
+    """The cache has no blocks free now: try again when other sequences have ended."""
+
+    status = -17
+    code = "ABY_ERROR_CACHE_FULL"
+
+
 _BY_STATUS: Dict[int, Type[Error]] = {
     kind.status: kind
     for kind in (
@@ -147,6 +155,7 @@ _BY_STATUS: Dict[int, Type[Error]] = {
         EncodingError,
         StateError,
         DeviceError,
+        CacheFull,
     )
 }
 

@@ -30,7 +30,7 @@ class DeviceInfo:
     threads: int
     """Worker threads, the calling one included; 0 for a device that has none."""
     memory_bytes: int
-    """Memory of the device in all; 0 if unknown."""
+    """Memory of the device that this process may use; 0 if unknown."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class ModelPlan:
     """Part of weight_bytes that stays in the mapped files."""
     cache_bytes_per_token: int
     cache_tokens: int
+    """Most tokens that the cache of all sequences together holds."""
     cache_bytes: int
-    """Of the whole cache."""
+    """Of the cache when it is full."""
     scratch_bytes: int
     """Most temporary memory of one pass."""
     total_bytes: int
@@ -105,11 +106,13 @@ class ModelInfo:
     mapped_bytes: int
     cache_bytes_per_token: int
     cache_tokens: int
-    """Tokens that the cache of all sequences together holds."""
+    """Most tokens that the cache of all sequences together holds."""
     arithmetic: str
     """What activations are rounded to in products with quantised weights: "i8", "i16" or "f32"."""
     packed_cache: bool
     """Whether weights are mapped from a packed cache."""
+    tools: bool
+    """Whether the chat template has a place for tools."""
 
 
 @dataclass(frozen=True)

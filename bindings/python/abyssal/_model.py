@@ -83,8 +83,9 @@ class Model(Text, Writer):
             quantised weights. With weights="int8", "auto" is "i16". info says what was taken.
         cache_dtype: type of cached rows: "f32", "bf16", "int8" (a scale for each 64 values, k_rope of MLA in bfloat16),
             or "auto": "bf16" for quantised weights unless activations is "f32", else that of activations.
-        cache_tokens: tokens that the cache of all sequences together holds; 0: the smaller of the model's context
-            and 32768. Rounded up to whole blocks of 64.
+        cache_tokens: most tokens that the cache of all sequences together holds, rounded up to whole blocks of 64. It
+            grows on demand. 0: as many as a quarter of the device's memory holds, and at least the smaller of the
+            model's context and 32768.
         absorb_below: MLA attention runs in its absorbed form for sequences that bring fewer new tokens than this;
             0: 128. 1: never absorbed. 2**32 - 1: always.
         mtp: load the multi-token-prediction layer too.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Generator, Iterator, List, NamedTuple, Optional, Type
+from typing import Any, AsyncIterator, Callable, Deque, Generator, Iterator, List, NamedTuple, Optional, Type
 
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
 from ._check import no_pickle, unsigned
-from ._constraint import Mask, Schema, as_constraint, as_mask
+from ._constraint import Constraint, Mask, Schema, as_mask, constraint_text
 from ._errors import Busy, InvalidArgument, StateError
 from ._worker import Worker
 
 __all__ = ["Event", "Reply", "Stream", "Usage"]
+
+# Between two tokens of a small model the interpreter's data leave the core's caches: it is left alone for some tokens.
+_AHEAD = 1000  # microseconds
+_RANDOM_SEED = _NO_LIMIT = 2**64 - 1  # of the C API
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,13 @@ class Reply:
     tokens: List[int] = field(default_factory=list)
     """The new tokens, without the one that ended the reply."""
     finish_reason: str = ""
-    """"stop" (end of sequence, or a stop token), "length" (max_tokens, or the context is full), "cancelled"."""
+    """"stop" (end of sequence, a stop token, or a constraint that has all it can have), "length" (max_tokens),
+    "context" (the model's context, or the whole cache, is full), "cancelled"."""
     usage: Usage = Usage(0, 0, 0)
+    seed: int = field(default=0, compare=False)
+    """What it was drawn with: given again, it gives the same reply. Replies that say the same are equal without it."""
+    logprobs: List[float] = field(default_factory=list)
+    """Of each of the tokens, where they were asked for."""
 
     @property
     def text(self) -> str:
@@ -55,13 +65,15 @@ class Reply:
             self.content += event.text
         if event.kind == "token":
             self.tokens.append(event.token)
+            if event.logprob is not None:
+                self.logprobs.append(event.logprob)
         elif event.kind == "end":
             self.finish_reason = event.finish_reason or ""
             self.usage = event.usage
 
 
 class Event(NamedTuple):
-    """One step of a reply. src/generation.cpp makes them, with the fields in this order."""
+    """What happened to a reply. src/generation.cpp makes them, with the fields in this order."""
 
     kind: str
     """"prompt" (a part of the prompt was evaluated), "token" (a token was drawn), or "end"."""
@@ -71,8 +83,10 @@ class Event(NamedTuple):
     """"content" or "reasoning"."""
     token: int
     """The token drawn; for "end" the one that ended the reply; -1 if there is none."""
+    logprob: Optional[float]
+    """Of the token, of softmax(logits), before temperature, filters, mask and constraint; None if not asked for."""
     finish_reason: Optional[str]
-    """For "end": "stop", "length" or "cancelled"; else None."""
+    """For "end": "stop", "length", "context" or "cancelled"; else None."""
     prompt_done: int
     """Prompt tokens evaluated so far, of prompt_total."""
     prompt_total: int
@@ -90,17 +104,22 @@ class Event(NamedTuple):
 class Stream:
     """A reply while it is written: an iterator of events, ended by one of kind "end". For `for`, and for `async for`.
 
-    With `for`, each event is computed in the calling thread, without the GIL; where tokens take less than a millisecond
-    and the sequence is the stream's own, the next ones too until that is over, which changes none of them. With `async for`, it is computed on a
+    With `for`, events are computed in the calling thread, without the GIL. With `async for`, they are computed on a
     thread of the model's own, and the event loop runs on; replies of one model take turns. Cancelling the task cancels
     the reply: CancelledError goes on when the running step has ended, within a moment, and the sequence is free then.
     `await stream` gathers the events into a Reply, as reply() does.
 
+    Where tokens take less than a millisecond, those of that time are computed in one step, ahead of the events that are
+    read. A stream onto a sequence of the caller's is never ahead, nor is one that begins with a mask: see set_mask().
+
+    An error of a step, such as CacheFull, leaves the reply as it was: the next event may be asked for again.
+
     Messages and text are rendered and tokenized with the first step, so that this does not block an event loop either:
     errors in them are raised there.
 
-    Leaving the loop early and calling close(), or dropping the stream, ends the reply; the sequence keeps what was
-    evaluated. cancel() and close() may come from any thread; one thread, or one task, iterates; another one gets Busy.
+    Until the reply has ended, calls that would change its sequence raise Busy. Leaving the loop early and calling
+    close(), or dropping the stream, ends it; the sequence keeps the prompt and the tokens so far. cancel() and close()
+    may come from any thread; one thread, or one task, iterates; another one gets Busy.
     """
 
     def __init__(
@@ -108,12 +127,18 @@ class Stream:
         begin: Callable[[], _abyssal.Generation],
         worker: Worker,
         on_end: Optional[Callable[[], None]] = None,
+        *,
+        ahead: bool = False,
     ) -> None:
         self._begin: Optional[Callable[[], _abyssal.Generation]] = begin
         self._worker = worker
         self._on_end = on_end
+        self._microseconds = _AHEAD if ahead else 0
         self._raw: Optional[_abyssal.Generation] = None
+        self._seed: Optional[int] = None
+        self._events: Deque[Event] = deque()  # that nobody has read
         self._beginning = threading.Lock()
+        self._stepped = False
         self._ended = False
         self._cancelled = False
 
@@ -129,7 +154,9 @@ class Stream:
                 return raw
             if begin is None:
                 raise StateError("the reply is closed")
-            self._raw = raw = begin()
+            raw = begin()
+            self._seed = raw.seed()
+            self._raw = raw
             self._begin = None  # it holds the text and the model
         finally:
             self._beginning.release()
@@ -137,12 +164,22 @@ class Stream:
             raw.cancel()
         return raw
 
+    def _next_event(self) -> Event:
+        while True:
+            try:
+                return self._events.popleft()
+            except IndexError:
+                pass
+            raw = self._begun()
+            self._stepped = True
+            raw.step(self._microseconds, self._events)
+
     def _step(self) -> Optional[Event]:
         """The next event, or None after the last: StopIteration cannot pass through a future."""
         if self._ended:
             return None
         try:
-            event = self._begun().step()
+            event = self._next_event()
         except Exception:
             if self._ended:  # closed by another thread meanwhile
                 return None
@@ -168,16 +205,27 @@ class Stream:
         return self
 
     async def __anext__(self) -> Event:
-        try:
-            event = await self._worker.run(self._step, self.cancel)
-        except Exception:
-            raise
-        except BaseException:
-            self.close()  # the task was cancelled
-            raise
+        if self._events:
+            event = self._step()  # it is computed
+        else:
+            try:
+                event = await self._worker.run(self._step, self.cancel)
+            except Exception:
+                raise
+            except BaseException:
+                self.close()  # the task was cancelled
+                raise
         if event is None:
             raise StopAsyncIteration
         return event
+
+    @property
+    def seed(self) -> int:
+        """What the reply is drawn with: given again, it gives the same one. Known once it has begun (the first event,
+        or at once where tokens were given); before that StateError is raised."""
+        if self._seed is None:
+            raise StateError("the reply has not begun: ask for the first event, then for the seed")
+        return self._seed
 
     def set_mask(self, mask: Optional[Mask]) -> None:
         """Allows some tokens only, from the next one drawn until the mask is set again; None lifts it.
@@ -185,14 +233,26 @@ class Stream:
         mask: a bool for each id, [vocab_size]: whether it may be drawn. It holds for end-of-sequence tokens too, and
         comes before top_k, top_p and min_p. Between two events, from the thread or task that iterates; before the first
         it begins the reply.
-        Raises InvalidArgument (another length, or no id is allowed; the mask before stays), Busy.
+
+        The next token is the one after the last event read: a stream may set masks where it is not ahead of its events.
+        That is a stream onto a sequence of the caller's (Sequence.generate, chat(sequence=...)), or one that has a mask
+        from its beginning: mask=, or set_mask, also of None, before its first event.
+        Raises InvalidArgument (another length, or no id is allowed; the mask before stays), Busy, StateError (the reply
+        has ended, or the stream goes ahead).
         """
         if self._ended:
             raise StateError("the reply is closed")
+        if self._stepped and self._microseconds:
+            raise StateError(
+                "tokens of this reply are drawn ahead of the events that were read; to change masks between events, "
+                "begin it with one (mask=, or set_mask before the first event), or use a sequence of your own"
+            )
+        self._microseconds = 0
         self._begun().set_mask(as_mask(mask))
 
     def cancel(self) -> None:
-        """Ends the reply at the next step, with finish_reason "cancelled"; interrupts a running one. Any thread."""
+        """Ends the reply at the next step, with finish_reason "cancelled"; interrupts a running one. Events that are
+        computed already come first. Any thread."""
         self._cancelled = True
         raw = self._raw
         if raw is not None and not self._ended:
@@ -251,6 +311,7 @@ class Stream:
                 reply._add(event)
         finally:
             self.close()
+        reply.seed = self._seed or 0
         return reply
 
     async def _async_reply(self) -> Reply:
@@ -260,20 +321,37 @@ class Stream:
                 reply._add(event)
         finally:
             self.close()
+        reply.seed = self._seed or 0
         return reply
 
     def __await__(self) -> Generator[Any, None, Reply]:
         return self._async_reply().__await__()
 
 
-def generation_options(
+def _number(value: Optional[float], name: str, expected: str) -> float:
+    if value is None:
+        return -1.0
+    if value < 0:
+        raise InvalidArgument(f"{name} is {value}; expected {expected}")
+    return float(value)
+
+
+def _seed(seed: Optional[int]) -> int:
+    number = _RANDOM_SEED if seed is None else unsigned(seed, 64, "seed")
+    if seed is not None and number == _RANDOM_SEED:
+        raise InvalidArgument(f"seed is {number}; expected 0 to {_RANDOM_SEED - 1}, or None for a random one")
+    return number
+
+
+def reply_options(
     *,
     max_tokens: Optional[int],
     temperature: Optional[float],
     top_p: Optional[float],
     top_k: Optional[int],
     min_p: Optional[float],
-    seed: int,
+    seed: Optional[int],
+    logprobs: bool,
     ignore_eos: bool,
     stop_tokens: Tokens,
     plain: bool,
@@ -281,27 +359,26 @@ def generation_options(
     json_schema: Optional[Schema],
     regex: Optional[str],
     grammar: Optional[str],
+    constraint: Optional[Constraint],
     mask: Optional[Mask],
-) -> _abyssal.GenerationOptions:
-    """The options of a reply; None stands for the checkpoint's own sampling, or for no limit."""
-    if max_tokens is not None and max_tokens == 0:
-        raise InvalidArgument("max_tokens is 0; expected at least 1, or None for no limit")
-    if temperature is not None and temperature < 0:
-        raise InvalidArgument(f"temperature is {temperature}; expected 0 (greedy) or more")
-    constraint_kind, constraint = as_constraint(json_schema, regex, grammar)
-    return _abyssal.GenerationOptions(
-        max_tokens=unsigned(max_tokens or 0, 64, "max_tokens"),
-        temperature=-1.0 if temperature is None else float(temperature),
-        top_p=0.0 if top_p is None else float(top_p),
-        top_k=0 if top_k is None else unsigned(top_k, 32, "top_k"),
-        min_p=0.0 if min_p is None else float(min_p),
-        seed=unsigned(seed, 64, "seed"),
+) -> _abyssal.ReplyOptions:
+    """The options of a reply; None stands for the checkpoint's own sampling, a random seed, or no limit."""
+    kind, text = constraint_text(json_schema, regex, grammar, constraint)
+    return _abyssal.ReplyOptions(
+        max_tokens=_NO_LIMIT if max_tokens is None else unsigned(max_tokens, 64, "max_tokens"),
+        temperature=_number(temperature, "temperature", "0 (greedy) or more"),
+        top_p=_number(top_p, "top_p", "0 to 1"),
+        top_k=-1 if top_k is None else unsigned(top_k, 31, "top_k"),
+        min_p=_number(min_p, "min_p", "0 to 1"),
+        seed=_seed(seed),
+        logprobs=bool(logprobs),
         ignore_eos=bool(ignore_eos),
         stop_tokens=as_tokens(stop_tokens),
         plain=bool(plain),
         chunk=unsigned(chunk, 32, "chunk"),
-        constraint_kind=constraint_kind,
-        constraint=constraint,
+        constraint=None if constraint is None else constraint._raw,
+        constraint_kind=kind,
+        constraint_text=text,
         mask=as_mask(mask),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple, Type
 from typing import Sequence as Many
@@ -10,9 +9,9 @@ from typing import Sequence as Many
 from . import _abyssal
 from ._arrays import Tokens, as_tokens, copy_tokens
 from ._check import no_pickle, unsigned
-from ._constraint import Mask, Schema
-from ._errors import InvalidArgument, StateError
-from ._reply import Stream, generation_options
+from ._constraint import Constraint, Mask, Schema
+from ._errors import InvalidArgument
+from ._reply import Stream, reply_options
 from ._signature import arguments_of
 from ._worker import Worker
 
@@ -56,10 +55,11 @@ def _eval_options(
 
 
 class Sequence:
-    """Tokens that were evaluated and their cache. Made by Model.sequence().
+    """Tokens and the cache of their evaluation. Made by Model.sequence().
 
     One thread at a time uses a sequence (another one gets Busy); cancel() and close() may come from any thread.
-    Sequences of one model may run on different threads.
+    Sequences of one model may run on different threads. While a reply is written onto a sequence, calls that would
+    change it raise Busy, until the reply has ended or its stream is closed.
     """
 
     def __init__(self) -> None:
@@ -97,8 +97,9 @@ class Sequence:
         chunk: tokens of one pass; 0: 1024, or 512 where 1024 would need over 288 MiB of scratch.
 
         Ctrl-C interrupts it within a moment; the sequence is then as before, as after any error.
-        Raises InvalidArgument (a token outside the vocabulary, no tokens), ContextFull, Cancelled, Busy, StateError,
-        and BufferError while a view of this sequence's results is alive (see output()).
+        Raises InvalidArgument (a token outside the vocabulary, no tokens), ContextFull (they never fit), CacheFull (no
+        free blocks now, may be tried again), Cancelled, Busy, StateError, and BufferError while a view of this
+        sequence's results is alive (see output()).
         """
         self._raw.eval(as_tokens(tokens), _eval_options(logits, hidden, hidden_layers, routes, mtp, chunk))
 
@@ -111,7 +112,7 @@ class Sequence:
         ended, within a moment, and the sequence is as before and free.
         """
         copy, raw_options = copy_tokens(tokens), _eval_options(**options)
-        await self._worker.run(lambda: self._raw.eval(copy, raw_options), self._cancel_if_open)
+        await self._worker.run(lambda: self._raw.eval(copy, raw_options), raw_options.cancel)
 
     @property
     def logits(self) -> npt.NDArray[np.float32]:
@@ -153,7 +154,7 @@ class Sequence:
         return self._raw.output(number, layer, copy)
 
     def __len__(self) -> int:
-        """Number of tokens evaluated; 0 after the model's weights were replaced."""
+        """Number of tokens; 0 after the model's weights were replaced."""
         return self._raw.length()
 
     def __bool__(self) -> bool:
@@ -162,12 +163,12 @@ class Sequence:
 
     @property
     def length(self) -> int:
-        """Number of tokens evaluated; 0 after the model's weights were replaced."""
+        """Number of tokens; 0 after the model's weights were replaced."""
         return self._raw.length()
 
     @property
     def tokens(self) -> npt.NDArray[np.int32]:
-        """The tokens evaluated so far, int32 [length]: a new array."""
+        """The tokens, int32 [length]: a new array. The last one of a reply is evaluated with what comes next."""
         import numpy as np
 
         return np.asarray(self._raw.tokens())
@@ -183,12 +184,9 @@ class Sequence:
         return Sequence._wrap(self._raw.fork(), self._worker)
 
     def cancel(self) -> None:
-        """Makes a running evaluation raise Cancelled soon, in its own thread. May be called from any thread."""
+        """Makes the evaluation that runs now raise Cancelled soon, in its own thread. May be called from any thread.
+        Where none runs it does nothing; a reply is cancelled by its Stream."""
         self._raw.cancel()
-
-    def _cancel_if_open(self) -> None:
-        with suppress(StateError):
-            self._raw.cancel()
 
     def generate(
         self,
@@ -199,7 +197,8 @@ class Sequence:
         top_p: Optional[float] = None,
         top_k: Optional[int] = None,
         min_p: Optional[float] = None,
-        seed: int = 0,
+        seed: Optional[int] = None,
+        logprobs: bool = False,
         ignore_eos: bool = False,
         stop_tokens: Tokens = (),
         plain: bool = True,
@@ -207,22 +206,25 @@ class Sequence:
         json_schema: Optional[Schema] = None,
         regex: Optional[str] = None,
         grammar: Optional[str] = None,
+        constraint: Optional[Constraint] = None,
         mask: Optional[Mask] = None,
     ) -> Stream:
         """Appends prompt tokens and writes a reply onto this sequence; the options are those of Model.generate.
 
-        tokens: [n] integers; n may be 0 if the sequence has logits of its last token.
+        tokens: [n] integers; n may be 0 if the sequence has logits of its last token, or ends with a reply.
         plain: False tells the reasoning between <think> and </think> from the content.
-        Returns a Stream of events, for `for` or `async for`; Stream.reply() gathers them. The sequence must not be used
-        otherwise meanwhile.
+        Returns a Stream of events, for `for` or `async for`; Stream.reply() gathers them. It is never ahead: the
+        sequence is where the last event says. Until the reply has ended or the stream is closed, calls that would
+        change the sequence raise Busy. After it the sequence holds the prompt and all tokens of the reply.
         """
-        options = generation_options(
+        options = reply_options(
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
             min_p=min_p,
             seed=seed,
+            logprobs=logprobs,
             ignore_eos=ignore_eos,
             stop_tokens=stop_tokens,
             plain=plain,
@@ -230,9 +232,10 @@ class Sequence:
             json_schema=json_schema,
             regex=regex,
             grammar=grammar,
+            constraint=constraint,
             mask=mask,
         )
-        stream = Stream(lambda: _abyssal.Generation(self._raw, as_tokens(tokens), options, own=False), self._worker)
+        stream = Stream(lambda: _abyssal.Generation(self._raw, as_tokens(tokens), options), self._worker)
         stream._begun()  # takes its copy of the tokens
         return stream
 
@@ -333,10 +336,5 @@ async def eval_batch_async(
     own = list(sequences)
     raws, copies = _raw_batch(own, tokens, copy_tokens)
     options = _eval_options(logits, hidden, hidden_layers, routes, mtp, chunk)
-
-    def cancel() -> None:
-        for sequence in own:
-            sequence._cancel_if_open()
-
     worker = own[0]._worker if own else Worker()
-    await worker.run(lambda: _abyssal.eval_batch(raws, copies, options), cancel)
+    await worker.run(lambda: _abyssal.eval_batch(raws, copies, options), options.cancel)

@@ -77,18 +77,22 @@ class Text:
         tools: Optional[Any] = None,
         add_generation_prompt: bool = True,
         chat_template: Optional[str] = None,
+        allow_dropped_tools: bool = False,
         **variables: Any,
     ) -> str:
         """Renders messages with the checkpoint's chat template, as Hugging Face renders them.
 
-        messages: such as [{"role": "user", "content": "Hi"}], or the same as JSON text.
+        messages: such as [{"role": "user", "content": "Hi"}], or the same as JSON text. content may be None.
         tools: a list of tools as chat APIs describe them, or JSON text.
         add_generation_prompt: end with the marker that opens the assistant's turn.
         chat_template: used instead of the checkpoint's own.
+        allow_dropped_tools: tools that the template has no place for are left out; else they are refused.
         variables: further variables of the template, e.g. thinking=True.
 
         The text holds the BOS marker where the template writes it: tokenize it without add_bos.
-        Raises TemplateError (with the template's message), StateError (no template).
+        Raises TemplateError (with the template's message), StateError (no template), Unsupported (the template gives
+        the same text without the tools).
         """
         given = chat_text(messages, tools, chat_template, variables)
-        return self._raw.render_chat(*given, bool(add_generation_prompt)).decode("utf-8")
+        raw = self._raw.render_chat(*given, bool(add_generation_prompt), bool(allow_dropped_tools))
+        return raw.decode("utf-8")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 _Result = TypeVar("_Result")
-_ASK_AGAIN = 0.05  # seconds
 
 
 class Worker:
@@ -27,8 +26,8 @@ class Worker:
         self._process = os.getpid()
 
     async def run(self, step: Callable[[], _Result], cancel: Callable[[], None]) -> _Result:
-        """What step returns or raises. When the task that waits for it is cancelled, cancel is called until the step has
-        ended, and then the task ends: what the step works on is free."""
+        """What step returns or raises. When the task that waits for it is cancelled, cancel is called, and when the
+        step has ended, the task ends: what the step works on is free."""
         import asyncio
 
         if self._process != os.getpid():
@@ -38,10 +37,8 @@ class Worker:
             return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             if not running.cancelled():
-                end = _end_of(running)
-                while not end.done():
-                    cancel()  # again and again: one that comes before an evaluation has begun is lost
-                    await asyncio.wait([end], timeout=_ASK_AGAIN)
+                cancel()
+                await _end_of(running)
             raise
 
 

@@ -7,8 +7,9 @@ from typing import Any, Literal, Mapping, Optional, Union, overload
 from . import _abyssal
 from ._arrays import Tokens, as_tokens
 from ._check import utf8
-from ._constraint import Mask, Schema
-from ._reply import Reply, Stream, generation_options, shared_prefix
+from ._constraint import Constraint, Mask, Schema, constraint_text
+from ._errors import InvalidArgument
+from ._reply import Reply, Stream, reply_options, shared_prefix
 from ._sequence import Sequence
 from ._text import ADD_BOS, Messages, chat_text
 from ._worker import Worker
@@ -26,6 +27,23 @@ class Writer:
         """An empty sequence of this model."""
         return Sequence._wrap(_abyssal.Sequence(self._raw), self._worker)
 
+    def constraint(
+        self,
+        *,
+        json_schema: Optional[Schema] = None,
+        regex: Optional[str] = None,
+        grammar: Optional[str] = None,
+    ) -> Constraint:
+        """Compiles a constraint once, for any number of replies of this model: one of json_schema, regex and grammar,
+        as in generate. The first one of a model takes longer.
+
+        Raises InvalidArgument (it does not compile, with the reason), EncodingError, StateError (no tokenizer).
+        """
+        kind, text = constraint_text(json_schema, regex, grammar)
+        if kind == 0:
+            raise InvalidArgument("nothing is given; expected one of json_schema, regex, grammar")
+        return Constraint._wrap(_abyssal.Constraint(self._raw, kind, text))
+
     @overload
     def generate(
         self,
@@ -36,7 +54,8 @@ class Writer:
         top_p: Optional[float] = ...,
         top_k: Optional[int] = ...,
         min_p: Optional[float] = ...,
-        seed: int = ...,
+        seed: Optional[int] = ...,
+        logprobs: bool = ...,
         ignore_eos: bool = ...,
         stop_tokens: Tokens = ...,
         plain: bool = ...,
@@ -44,6 +63,7 @@ class Writer:
         json_schema: Optional[Schema] = ...,
         regex: Optional[str] = ...,
         grammar: Optional[str] = ...,
+        constraint: Optional[Constraint] = ...,
         mask: Optional[Mask] = ...,
         stream: Literal[False] = ...,
     ) -> Reply: ...
@@ -58,7 +78,8 @@ class Writer:
         top_p: Optional[float] = ...,
         top_k: Optional[int] = ...,
         min_p: Optional[float] = ...,
-        seed: int = ...,
+        seed: Optional[int] = ...,
+        logprobs: bool = ...,
         ignore_eos: bool = ...,
         stop_tokens: Tokens = ...,
         plain: bool = ...,
@@ -66,6 +87,7 @@ class Writer:
         json_schema: Optional[Schema] = ...,
         regex: Optional[str] = ...,
         grammar: Optional[str] = ...,
+        constraint: Optional[Constraint] = ...,
         mask: Optional[Mask] = ...,
         stream: Literal[True],
     ) -> Stream: ...
@@ -79,7 +101,8 @@ class Writer:
         top_p: Optional[float] = None,
         top_k: Optional[int] = None,
         min_p: Optional[float] = None,
-        seed: int = 0,
+        seed: Optional[int] = None,
+        logprobs: bool = False,
         ignore_eos: bool = False,
         stop_tokens: Tokens = (),
         plain: bool = True,
@@ -87,18 +110,20 @@ class Writer:
         json_schema: Optional[Schema] = None,
         regex: Optional[str] = None,
         grammar: Optional[str] = None,
+        constraint: Optional[Constraint] = None,
         mask: Optional[Mask] = None,
         stream: bool = False,
     ) -> Union[Reply, Stream]:
         """Continues a prompt.
 
         prompt: text (tokenized with the BOS token if the checkpoint asks for one), or token ids [n].
-        max_tokens: most new tokens; None: as many as the context holds.
-        temperature: 0: greedy, ties to the lower id. None: the checkpoint's own (1 if it has none).
-        top_p: keep the likeliest tokens of this total probability, 0 to 1. None: the checkpoint's own.
-        top_k: keep this many tokens. None: the checkpoint's own.
-        min_p: keep tokens at least this share as likely as the likeliest, 0 to 1. None: off.
-        seed: the same seed gives the same reply.
+        max_tokens: most new tokens; None: as many as the context holds; 0: the prompt is evaluated, and nothing drawn.
+        temperature: 0: greedy, ties to the lower id. 1: off. None: the checkpoint's own (1 if it has none).
+        top_p: keep the likeliest tokens of this total probability, 0 to 1. 1: off. None: the checkpoint's own.
+        top_k: keep this many tokens. 0: off. None: the checkpoint's own.
+        min_p: keep tokens at least this share as likely as the likeliest, 0 to 1. 0: off. None: the checkpoint's own.
+        seed: the same seed gives the same reply. None: another one each time, which Reply.seed and Stream.seed tell.
+        logprobs: tell the log-probability of each token, before temperature, filters, mask and constraint.
         ignore_eos: end-of-sequence tokens do not end the reply.
         stop_tokens: further tokens that end the reply.
         plain: False tells the reasoning between <think> and </think> from the content.
@@ -107,20 +132,23 @@ class Writer:
             JSON text), matches an expression (Rust's syntax, the whole content) or is a text of a Lark grammar. The
             reply ends when it is complete, with finish_reason "stop" unless max_tokens comes first. Reasoning that the
             prompt opens is free of it where plain is False.
+        constraint: the same, compiled before: see Model.constraint.
         mask: which tokens may be drawn, a bool for each id, [vocab_size]. None: all. See Stream.set_mask.
         stream: return a Stream of events, for `for` or `async for`, instead of the finished Reply. A text is tokenized
             with the Stream's first step. Ctrl-C interrupts both.
 
-        Raises InvalidArgument (such as a schema that does not compile, with the reason), ContextFull, EncodingError,
-        StateError (text or a constraint without a tokenizer, or no token passes both constraint and mask).
+        Raises InvalidArgument (such as a schema that does not compile, with the reason), ContextFull (the prompt never
+        fits), CacheFull (no free blocks now: a stream may be asked for the next event again), EncodingError, StateError
+        (text or a constraint without a tokenizer, or no token passes both constraint and mask).
         """
-        options = generation_options(
+        options = reply_options(
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
             min_p=min_p,
             seed=seed,
+            logprobs=logprobs,
             ignore_eos=ignore_eos,
             stop_tokens=stop_tokens,
             plain=plain,
@@ -128,15 +156,16 @@ class Writer:
             json_schema=json_schema,
             regex=regex,
             grammar=grammar,
+            constraint=constraint,
             mask=mask,
         )
         raw, sequence = self._raw.share(), self.sequence()  # a stream goes on when the model is closed
 
         def begin() -> _abyssal.Generation:
             tokens = raw.tokenize(utf8(prompt), ADD_BOS) if isinstance(prompt, str) else as_tokens(prompt)
-            return _abyssal.Generation(sequence._raw, tokens, options, own=True)
+            return _abyssal.Generation(sequence._raw, tokens, options)
 
-        started = Stream(begin, self._worker, sequence.close)
+        started = Stream(begin, self._worker, sequence.close, ahead=mask is None)
         if not isinstance(prompt, str):
             started._begun()  # takes its copy of the tokens, which the caller may change later
         return started if stream else started.reply()
@@ -149,19 +178,22 @@ class Writer:
         tools: Optional[Any] = ...,
         chat_template: Optional[str] = ...,
         variables: Optional[Mapping[str, Any]] = ...,
+        allow_dropped_tools: bool = ...,
         sequence: Optional[Sequence] = ...,
         max_tokens: Optional[int] = ...,
         temperature: Optional[float] = ...,
         top_p: Optional[float] = ...,
         top_k: Optional[int] = ...,
         min_p: Optional[float] = ...,
-        seed: int = ...,
+        seed: Optional[int] = ...,
+        logprobs: bool = ...,
         ignore_eos: bool = ...,
         stop_tokens: Tokens = ...,
         chunk: int = ...,
         json_schema: Optional[Schema] = ...,
         regex: Optional[str] = ...,
         grammar: Optional[str] = ...,
+        constraint: Optional[Constraint] = ...,
         mask: Optional[Mask] = ...,
         stream: Literal[False] = ...,
     ) -> Reply: ...
@@ -174,19 +206,22 @@ class Writer:
         tools: Optional[Any] = ...,
         chat_template: Optional[str] = ...,
         variables: Optional[Mapping[str, Any]] = ...,
+        allow_dropped_tools: bool = ...,
         sequence: Optional[Sequence] = ...,
         max_tokens: Optional[int] = ...,
         temperature: Optional[float] = ...,
         top_p: Optional[float] = ...,
         top_k: Optional[int] = ...,
         min_p: Optional[float] = ...,
-        seed: int = ...,
+        seed: Optional[int] = ...,
+        logprobs: bool = ...,
         ignore_eos: bool = ...,
         stop_tokens: Tokens = ...,
         chunk: int = ...,
         json_schema: Optional[Schema] = ...,
         regex: Optional[str] = ...,
         grammar: Optional[str] = ...,
+        constraint: Optional[Constraint] = ...,
         mask: Optional[Mask] = ...,
         stream: Literal[True],
     ) -> Stream: ...
@@ -198,39 +233,44 @@ class Writer:
         tools: Optional[Any] = None,
         chat_template: Optional[str] = None,
         variables: Optional[Mapping[str, Any]] = None,
+        allow_dropped_tools: bool = False,
         sequence: Optional[Sequence] = None,
         max_tokens: Optional[int] = None,
         temperature: Optional[float] = None,
         top_p: Optional[float] = None,
         top_k: Optional[int] = None,
         min_p: Optional[float] = None,
-        seed: int = 0,
+        seed: Optional[int] = None,
+        logprobs: bool = False,
         ignore_eos: bool = False,
         stop_tokens: Tokens = (),
         chunk: int = 0,
         json_schema: Optional[Schema] = None,
         regex: Optional[str] = None,
         grammar: Optional[str] = None,
+        constraint: Optional[Constraint] = None,
         mask: Optional[Mask] = None,
         stream: bool = False,
     ) -> Union[Reply, Stream]:
         """Answers messages, such as [{"role": "user", "content": "Hi"}], with the checkpoint's chat template.
 
-        tools, chat_template, variables: as in render_chat.
+        messages, tools, chat_template, variables, allow_dropped_tools: as in render_chat.
         sequence: a sequence of this model to write onto; the tokens that it shares with the prompt from the start
             are not computed again, the others are forgotten. Keep one for a conversation. None: a new one.
-        Sampling, max_tokens, chunk, constraints, mask and stream: as in generate. The Reply has reasoning and content apart; events say
-        in text_kind what their text is.
-        Raises TemplateError, StateError (no tokenizer or no chat template), ContextFull, InvalidArgument.
+        Sampling, logprobs, max_tokens, chunk, constraints, mask and stream: as in generate. The Reply has reasoning and
+        content apart; events say in text_kind what their text is.
+        Raises TemplateError, StateError (no tokenizer or no chat template), Unsupported (the template has no place for
+        tools), ContextFull, CacheFull, InvalidArgument, Busy (another reply is being written onto the sequence).
         """
         text = chat_text(messages, tools, chat_template, variables)
-        options = generation_options(
+        options = reply_options(
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
             min_p=min_p,
             seed=seed,
+            logprobs=logprobs,
             ignore_eos=ignore_eos,
             stop_tokens=stop_tokens,
             plain=False,
@@ -238,17 +278,19 @@ class Writer:
             json_schema=json_schema,
             regex=regex,
             grammar=grammar,
+            constraint=constraint,
             mask=mask,
         )
         raw, target = self._raw.share(), self.sequence() if sequence is None else sequence
 
         def begin() -> _abyssal.Generation:
-            tokens = raw.tokenize(raw.render_chat(*text, True), 0)
+            tokens = raw.tokenize(raw.render_chat(*text, True, bool(allow_dropped_tools)), 0)
             shared = 0
             if sequence is not None:
                 shared = shared_prefix(sequence._raw.tokens(), tokens)
                 sequence.truncate(shared)
-            return _abyssal.Generation(target._raw, memoryview(tokens)[shared:], options, own=sequence is None)
+            return _abyssal.Generation(target._raw, memoryview(tokens)[shared:], options)
 
-        started = Stream(begin, self._worker, target.close if sequence is None else None)
+        own = sequence is None
+        started = Stream(begin, self._worker, target.close if own else None, ahead=own and mask is None)
         return started if stream else started.reply()

@@ -24,6 +24,11 @@ public:
   explicit SequenceHandle(std::shared_ptr<SequenceState> state) : Handle(std::move(state), "sequence") {}
 };
 
+class ConstraintHandle : public Handle<constraint> {
+public:
+  explicit ConstraintHandle(constraint compiled) : Handle(make_state<constraint>(std::move(compiled)), "constraint") {}
+};
+
 // close() and closed, the same for every class.
 template <typename Class> void bind_close(pybind11::class_<Class> &type) {
   type.def("close", &Class::close, pybind11::call_guard<Outside>(),
@@ -36,6 +41,7 @@ void bind_ints(pybind11::module_ &module);
 void bind_model(pybind11::module_ &module);
 void bind_text(pybind11::class_<ModelHandle> &model);
 void bind_sequence(pybind11::module_ &module);
+void bind_constraint(pybind11::module_ &module);
 void bind_generation(pybind11::module_ &module);
 void bind_ops(pybind11::module_ &module);
 

@@ -90,29 +90,21 @@ bool on_main_thread() {
   return main_thread.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
 }
 
-// Nothing may leave the wait before the helper has ended: it works on the caller's stack.
-void ask(const std::function<void()> &cancel) noexcept {
-  try {
-    cancel();
-  } catch (const std::exception &) {
-    // The next round asks again.
-  }
-}
-
-// Waits for the helper; gives back what a signal handler raised meanwhile.
+// Waits for the helper; gives back what a signal handler raised meanwhile. Nothing leaves the wait before the helper
+// has ended: it works on the caller's stack.
 std::exception_ptr wait_with_signals(Helper &helper, const std::function<void()> &cancel) {
+  const auto ended = [&] {
+    const Outside outside;
+    return helper.wait_for(kLookForSignals);
+  };
   std::exception_ptr raised;
-  for (;;) {
-    {
-      const Outside outside;
-      if (raised)
-        ask(cancel); // again and again: one that comes before the evaluation has begun is lost
-      if (helper.wait_for(kLookForSignals))
-        return raised;
-    }
-    if (!raised && PyErr_CheckSignals() != 0)
+  while (!ended()) {
+    if (!raised && PyErr_CheckSignals() != 0) {
       raised = std::make_exception_ptr(py::error_already_set());
+      cancel();
+    }
   }
+  return raised;
 }
 
 } // namespace
@@ -138,15 +130,6 @@ void run_interruptible(const std::function<void()> &body, const std::function<vo
     std::rethrow_exception(raised);
   if (failed)
     std::rethrow_exception(failed);
-}
-
-void run_briefly(const std::function<void()> &body) {
-  {
-    const Outside outside;
-    body();
-  }
-  if (PyErr_CheckSignals() != 0)
-    throw py::error_already_set();
 }
 
 } // namespace abyssal::python

@@ -29,8 +29,8 @@ std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional
                                            std::uint32_t threads, aby_dtype activations, aby_dtype cache_dtype,
                                            std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
                                            std::optional<std::string> tokenizer, py::object progress,
-                                           aby_weights weights, std::optional<std::string> packed_cache,
-                                           bool packed_cache_check, aby_attention attention) {
+                                           aby_weights_kind weights, std::optional<std::string> packed_cache,
+                                           bool packed_cache_check, aby_attention_kind attention) {
   auto options = std::make_unique<ModelOptions>();
   if (on != nullptr) {
     options->on = on->get();
@@ -243,6 +243,7 @@ py::dict model_info(const ModelHandle &handle) {
   result["cache_tokens"] = info.cache_tokens;
   result["arithmetic"] = info.arithmetic;
   result["packed_cache"] = info.packed_cache != 0;
+  result["tools"] = info.tools != 0;
   return result;
 }
 

@@ -13,6 +13,7 @@ PYBIND11_MODULE(_abyssal, module, py::mod_gil_not_used()) {
   bind_ints(module);
   bind_model(module);
   bind_sequence(module);
+  bind_constraint(module);
   bind_generation(module);
   bind_ops(module);
 }

@@ -6,6 +6,7 @@
 #include <pybind11/stl.h>
 
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -32,7 +33,7 @@ std::unique_lock<std::mutex> SequenceState::enter_to_change() {
 
 namespace {
 
-bool is_cache(aby_output kind) { return kind >= ABY_OUTPUT_CACHE_C_KV && kind <= ABY_OUTPUT_CACHE_V; }
+bool is_cache(aby_output_kind kind) { return kind >= ABY_OUTPUT_CACHE_C_KV && kind <= ABY_OUTPUT_CACHE_V; }
 
 // Counts an array that looks at the library's memory. While it lives that memory stays, and is not overwritten.
 class View {
@@ -73,13 +74,13 @@ py::dtype dtype_of(const aby_array &array) {
 }
 
 // The library's array. Call it with the sequence entered and the model's results shared.
-aby_array fetch(SequenceState &state, aby_output kind, std::int32_t layer) {
+aby_array fetch(SequenceState &state, aby_output_kind kind, std::int32_t layer) {
   if (is_cache(kind) && state.cache_views.load() > 0)
     throw py::buffer_error("a view of the sequence's cached rows is alive, and this call would overwrite it");
   return state.object.output(kind, layer);
 }
 
-py::array copy_output(SequenceState &state, aby_output kind, std::int32_t layer) {
+py::array copy_output(SequenceState &state, aby_output_kind kind, std::int32_t layer) {
   aby_array array;
   std::unique_ptr<std::uint32_t[]> values; // the bits of float or int32
   {
@@ -97,7 +98,7 @@ py::array copy_output(SequenceState &state, aby_output kind, std::int32_t layer)
   return py::array(dtype_of(array), shape_of(array), data, base);
 }
 
-py::array view_output(const std::shared_ptr<SequenceState> &state, aby_output kind, std::int32_t layer) {
+py::array view_output(const std::shared_ptr<SequenceState> &state, aby_output_kind kind, std::int32_t layer) {
   aby_array array;
   std::unique_ptr<View> view;
   {
@@ -114,7 +115,7 @@ py::array view_output(const std::shared_ptr<SequenceState> &state, aby_output ki
   return result;
 }
 
-py::array output(const SequenceHandle &handle, aby_output kind, std::int32_t layer, bool copy) {
+py::array output(const SequenceHandle &handle, aby_output_kind kind, std::int32_t layer, bool copy) {
   const auto state = handle.get();
   return copy ? copy_output(*state, kind, layer) : view_output(state, kind, layer);
 }
@@ -131,17 +132,35 @@ std::unique_ptr<SequenceHandle> fork(const SequenceHandle &handle) {
   return std::make_unique<SequenceHandle>(make_state<SequenceState>(state->model, state->object.fork()));
 }
 
-void eval(const SequenceHandle &handle, const py::buffer &given, const aby_eval_options &options) {
+// The evaluation that Sequence.cancel() finds, while this lives.
+class Running {
+public:
+  Running(SequenceState &state, EvalOptions &options) : state_(state) { set(&options); }
+  ~Running() { set(nullptr); }
+  Running(const Running &) = delete;
+  Running &operator=(const Running &) = delete;
+
+private:
+  void set(EvalOptions *options) {
+    const std::lock_guard lock(state_.running_mutex);
+    state_.running = options;
+  }
+  SequenceState &state_;
+};
+
+void eval(const SequenceHandle &handle, const py::buffer &given, EvalOptions &options) {
   const auto state = handle.get();
   const std::vector<std::int32_t> tokens = to_vector(given);
   const auto lock = state->enter_to_change();
-  run_interruptible([&] { state->object.eval(tokens, options); }, [&] { state->object.cancel(); });
+  const Running running(*state, options);
+  run_interruptible([&] { state->object.eval(tokens, options.raw); }, [&] { options.cancel(); });
 }
 
 void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::vector<py::buffer> &given,
-                const aby_eval_options &options) {
+                EvalOptions &options) {
   std::vector<std::shared_ptr<SequenceState>> states;
   std::vector<std::unique_lock<std::mutex>> locks;
+  std::deque<Running> running;
   std::set<const SequenceState *> seen; // the library refuses a sequence that occurs twice
   std::vector<sequence> sequences;
   std::vector<std::vector<std::int32_t>> tokens;
@@ -149,17 +168,15 @@ void eval_batch(const std::vector<const SequenceHandle *> &handles, const std::v
     if (handles[i] == nullptr)
       throw error(ABY_ERROR_INVALID_ARGUMENT, "sequence " + std::to_string(i) + " is None");
     states.push_back(handles[i]->get());
-    if (seen.insert(states.back().get()).second)
+    if (seen.insert(states.back().get()).second) {
       locks.push_back(states.back()->enter_to_change());
+      running.emplace_back(*states.back(), options);
+    }
     sequences.push_back(states.back()->object);
   }
   for (const py::buffer &buffer : given)
     tokens.push_back(to_vector(buffer));
-  run_interruptible([&] { abyssal::eval_batch(sequences, tokens, options); },
-                    [&] {
-                      for (sequence &one : sequences)
-                        one.cancel();
-                    });
+  run_interruptible([&] { abyssal::eval_batch(sequences, tokens, options.raw); }, [&] { options.cancel(); });
 }
 
 std::size_t length(const SequenceHandle &handle) { return handle.get()->object.length(); }
@@ -173,29 +190,34 @@ void truncate(const SequenceHandle &handle, std::size_t to) {
   state->object.truncate(to);
 }
 
-void cancel(const SequenceHandle &handle) { handle.get()->object.cancel(); }
+void cancel(const SequenceHandle &handle) {
+  const auto state = handle.get();
+  const std::lock_guard lock(state->running_mutex);
+  if (state->running != nullptr)
+    state->running->cancel();
+}
 
-aby_eval_options make_options(std::uint32_t keep, std::uint64_t logits, bool mtp, std::uint32_t chunk) {
-  auto options = default_eval_options();
-  options.keep = keep;
-  options.logits = logits;
-  options.mtp = mtp ? 1 : 0;
-  options.chunk = chunk;
+std::unique_ptr<EvalOptions> make_options(std::uint32_t keep, std::uint64_t logits, bool mtp, std::uint32_t chunk) {
+  auto options = std::make_unique<EvalOptions>();
+  options->raw.keep = keep;
+  options->raw.logits = logits;
+  options->raw.mtp = mtp ? 1 : 0;
+  options->raw.chunk = chunk;
   return options;
 }
 
 } // namespace
 
 void bind_sequence(py::module_ &module) {
-  py::class_<aby_eval_options>(module, "EvalOptions", "Options of an evaluation.")
-      .def(py::init(&make_options), py::kw_only(), py::arg("keep"), py::arg("logits"), py::arg("mtp"),
-           py::arg("chunk"));
+  py::class_<EvalOptions>(module, "EvalOptions", "Options of one evaluation.")
+      .def(py::init(&make_options), py::kw_only(), py::arg("keep"), py::arg("logits"), py::arg("mtp"), py::arg("chunk"))
+      .def("cancel", &EvalOptions::cancel, "Cancels the evaluation, also before it begins.");
   py::class_<SequenceHandle> type(module, "Sequence", "A sequence.");
   type.def(py::init(&create), py::arg("model"));
   type.def("eval", &eval, py::arg("tokens"), py::arg("options"), "Appends tokens and evaluates them.");
   type.def("output", &output, py::arg("kind"), py::arg("layer"), py::arg("copy"), "A result, as a copy or a view.");
-  type.def("length", &length, "Number of tokens evaluated.");
-  type.def("tokens", &tokens, "The tokens evaluated so far.");
+  type.def("length", &length, "Number of tokens.");
+  type.def("tokens", &tokens, "The tokens.");
   type.def("truncate", &truncate, py::arg("length"), "Forgets tokens.");
   type.def("fork", &fork, "A second sequence with the same tokens.");
   type.def("cancel", &cancel, "Interrupts a running evaluation.");

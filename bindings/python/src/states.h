@@ -4,6 +4,7 @@
 #include "handle.h"
 
 #include <atomic>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,18 @@ struct ModelState {
   std::atomic<double> seconds_per_token{std::numeric_limits<double>::infinity()}; // of the last step of a reply
 };
 
+// Options of one evaluation, with the flag that cancels it. Made for one call.
+struct EvalOptions {
+  aby_eval_options raw = default_eval_options();
+  std::int32_t cancelled = 0;
+
+  EvalOptions() { raw.cancel = &cancelled; }
+  EvalOptions(const EvalOptions &) = delete;
+  EvalOptions &operator=(const EvalOptions &) = delete;
+  // From any thread, also before the evaluation begins.
+  void cancel() noexcept { __atomic_store_n(&cancelled, 1, __ATOMIC_RELAXED); }
+};
+
 // The mutex `use` guards what pointers into the sequence's results point at. A thread that cannot have it at once gets
 // BUSY, as from the library.
 struct SequenceState {
@@ -30,6 +43,8 @@ struct SequenceState {
   std::mutex use;
   std::atomic<int> views{0};       // arrays over its results
   std::atomic<int> cache_views{0}; // of those, over the copy of cached rows
+  std::mutex running_mutex;
+  EvalOptions *running = nullptr; // of the evaluation that runs now
 
   // Sole use of the sequence, to read its results.
   std::unique_lock<std::mutex> enter();

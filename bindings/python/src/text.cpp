@@ -39,13 +39,14 @@ const char *c_string(const std::optional<std::string> &text, const char *name) {
 
 py::bytes render_chat(const ModelHandle &handle, const std::string &messages, const std::optional<std::string> &tools,
                       const std::optional<std::string> &variables, const std::optional<std::string> &chat_template,
-                      bool add_generation_prompt) {
+                      bool add_generation_prompt, bool allow_dropped_tools) {
   const auto state = handle.get();
   auto options = default_chat_options();
   options.add_generation_prompt = add_generation_prompt ? 1 : 0;
   options.tools_json = c_string(tools, "tools");
   options.variables_json = c_string(variables, "variables");
   options.chat_template = c_string(chat_template, "chat_template");
+  options.allow_dropped_tools = allow_dropped_tools ? 1 : 0;
   return py::bytes([&] {
     const Outside outside;
     return state->object.render_chat(messages, options);
@@ -64,7 +65,8 @@ void bind_text(py::class_<ModelHandle> &model) {
   model.def("tokenize", &tokenize, py::arg("text"), py::arg("flags"), "Token ids of a text.");
   model.def("detokenize", &detokenize, py::arg("tokens"), py::arg("flags"), "Bytes of tokens.");
   model.def("render_chat", &render_chat, py::arg("messages"), py::arg("tools"), py::arg("variables"),
-            py::arg("chat_template"), py::arg("add_generation_prompt"), "Messages as text, with a chat template.");
+            py::arg("chat_template"), py::arg("add_generation_prompt"), py::arg("allow_dropped_tools"),
+            "Messages as text, with a chat template.");
 }
 
 } // namespace abyssal::python

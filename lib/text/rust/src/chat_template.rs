@@ -64,6 +64,16 @@ impl ChatTemplate {
     }
 
     pub fn render(&self, input: &RenderInput) -> Result<String, Failure> {
+        let mut messages = messages_json(input.messages)?;
+        let text = self.render_messages(input, &messages);
+        // Chat APIs give null for the content of a call of tools. Where transformers fails on it, it is no text.
+        if text.is_err() && null_contents_to_empty(&mut messages) {
+            return self.render_messages(input, &messages).or(text);
+        }
+        text
+    }
+
+    fn render_messages(&self, input: &RenderInput, messages: &Json) -> Result<String, Failure> {
         let mut context = Vec::new();
         for (name, value) in self.globals.as_object().into_iter().flatten() {
             context.push((name.clone(), to_value(value)));
@@ -80,7 +90,7 @@ impl ChatTemplate {
             }
             context.push((name.clone(), to_value(value)));
         }
-        context.push(("messages".to_owned(), messages_value(input.messages)?));
+        context.push(("messages".to_owned(), to_value(messages)));
         context.push(("tools".to_owned(), tools_value(input.tools)?));
         context.push(("add_generation_prompt".to_owned(), Value::from(input.add_generation_prompt)));
         on_own_thread("template", || self.run(Value::from_iter(context)))
@@ -171,7 +181,7 @@ fn parse_optional(what: &str, text: &str) -> Result<Json, Failure> {
     parse_json(what, text)
 }
 
-fn messages_value(text: &str) -> Result<Value, Failure> {
+fn messages_json(text: &str) -> Result<Json, Failure> {
     let mut messages = parse_json("messages", text)?;
     let Some(list) = messages.as_array_mut() else {
         return Err(Failure::invalid("messages: a JSON array is expected"));
@@ -188,7 +198,19 @@ fn messages_value(text: &str) -> Result<Value, Failure> {
             fields.insert("reasoning_content".to_owned(), reasoning);
         }
     }
-    Ok(to_value(&messages))
+    Ok(messages)
+}
+
+/// Whether there were any.
+fn null_contents_to_empty(messages: &mut Json) -> bool {
+    let mut found = false;
+    for message in messages.as_array_mut().into_iter().flatten() {
+        if let Some(content) = message.get_mut("content").filter(|content| content.is_null()) {
+            *content = Json::String(String::new());
+            found = true;
+        }
+    }
+    found
 }
 
 /// None when there are no tools, as a caller of transformers passes.

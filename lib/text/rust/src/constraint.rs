@@ -33,6 +33,12 @@ pub struct ConstraintCompiler {
     factory: ParserFactory,
 }
 
+/// A grammar ready to follow replies.
+pub struct CompiledConstraint {
+    matcher: Matcher,
+}
+
+/// One reply's way through it.
 pub struct Constraint {
     matcher: Matcher,
     cancellation: CancellationHandle,
@@ -61,7 +67,7 @@ impl ConstraintCompiler {
         })
     }
 
-    pub fn compile(&self, kind: ConstraintKind, text: &str) -> Result<Constraint, Failure> {
+    pub fn compile(&self, kind: ConstraintKind, text: &str) -> Result<CompiledConstraint, Failure> {
         check_length(kind, text)?;
         on_own_thread("constraint", || {
             let grammar = match kind {
@@ -73,13 +79,20 @@ impl ConstraintCompiler {
                 ConstraintKind::Grammar => TopLevelGrammar::from_lark(text.to_owned()),
             };
             let parser = self.factory.create_parser(grammar).map_err(|e| Failure::invalid(reason(e)))?;
-            let matcher = Matcher::new(Ok(parser)).into_cancellable();
+            let matcher = Matcher::new(Ok(parser));
             if let Some(error) = matcher.get_error() {
                 return Err(Failure::invalid(reason(error)));
             }
-            let cancellation = matcher.cancellation_handle().unwrap_or_default();
-            Ok(Constraint { matcher, cancellation, mask: None })
+            Ok(CompiledConstraint { matcher })
         })
+    }
+}
+
+impl CompiledConstraint {
+    pub fn begin(&self) -> Constraint {
+        let matcher = self.matcher.deep_clone().into_cancellable();
+        let cancellation = matcher.cancellation_handle().unwrap_or_default();
+        Constraint { matcher, cancellation, mask: None }
     }
 }
 
@@ -196,12 +209,25 @@ mod tests {
 
     #[test]
     fn a_constraint_follows_the_tokens() {
-        let mut constraint = compiler().compile(ConstraintKind::Regex, "ab?").unwrap();
+        let mut constraint = compiler().compile(ConstraintKind::Regex, "ab?").unwrap().begin();
         assert_eq!(allowed(&mut constraint), [97]);
         constraint.take(97).unwrap();
         assert_eq!(allowed(&mut constraint), [98, 130]);
         constraint.take(98).unwrap();
         assert_eq!(allowed(&mut constraint), [130]);
+    }
+
+    #[test]
+    fn replies_share_what_is_compiled() {
+        let compiled = compiler().compile(ConstraintKind::Regex, "a[bc]").unwrap();
+        let (mut one, mut other) = (compiled.begin(), compiled.begin());
+        one.take(97).unwrap();
+        assert_eq!(allowed(&mut one), [98, 99]);
+        assert_eq!(allowed(&mut other), [97]);
+        one.cancellation().cancel();
+        assert!(one.take(98).is_err());
+        other.take(97).unwrap();
+        assert_eq!(allowed(&mut other), [98, 99]);
     }
 
     fn admits(constraint: &mut Constraint, text: &str) -> bool {
@@ -211,15 +237,18 @@ mod tests {
     #[test]
     fn blanks_in_json_are_few() {
         let schema = r#"{"type": "array", "items": {"type": "boolean"}}"#;
-        let compile = || compiler().compile(ConstraintKind::JsonSchema, schema).unwrap();
+        let compile = || compiler().compile(ConstraintKind::JsonSchema, schema).unwrap().begin();
         assert!(admits(&mut compile(), "[true, false]"));
         assert!(admits(&mut compile(), "[true,false]"));
         assert!(admits(&mut compile(), "[\n  true,\n  false\n]"));
         assert!(!admits(&mut compile(), "[  true"));
         assert!(!admits(&mut compile(), "[\n\n"));
         let free = r#"{"type": "array", "items": {"type": "boolean"}, "x-guidance": {"whitespace_flexible": true}}"#;
-        assert!(admits(&mut compiler().compile(ConstraintKind::JsonSchema, free).unwrap(), "[  \n\n true"));
-        assert!(admits(&mut compiler().compile(ConstraintKind::JsonSchema, "true").unwrap(), "{\"a\": [1, null]}"));
+        assert!(admits(&mut compiler().compile(ConstraintKind::JsonSchema, free).unwrap().begin(), "[  \n\n true"));
+        assert!(admits(
+            &mut compiler().compile(ConstraintKind::JsonSchema, "true").unwrap().begin(),
+            "{\"a\": [1, null]}"
+        ));
     }
 
     #[test]
@@ -230,7 +259,7 @@ mod tests {
         refused(ConstraintKind::JsonSchema, &"{\"items\":".repeat(100_000));
         let chain: String = (0..4_000).map(|i| format!("r{i}: r{}\n", i + 1)).collect();
         let text = format!("start: r0\n{chain}r4000: \"x\"\n");
-        assert_eq!(allowed(&mut compiler().compile(ConstraintKind::Grammar, &text).unwrap()), [120]);
+        assert_eq!(allowed(&mut compiler().compile(ConstraintKind::Grammar, &text).unwrap().begin()), [120]);
     }
 
     #[test]

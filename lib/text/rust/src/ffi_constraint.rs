@@ -2,7 +2,7 @@
 
 use llguidance::CancellationHandle;
 
-use crate::constraint::{Constraint, ConstraintCompiler, ConstraintKind};
+use crate::constraint::{CompiledConstraint, Constraint, ConstraintCompiler, ConstraintKind};
 use crate::failure::Failure;
 use crate::ffi::{free, guarded, items_in, text_in, Text};
 use crate::tokenizer::TextTokenizer;
@@ -29,12 +29,12 @@ pub unsafe extern "C" fn abytext_constraint_compiler_destroy(compiler: *mut Cons
 }
 
 #[no_mangle]
-pub unsafe extern "C" fn abytext_constraint_create(
+pub unsafe extern "C" fn abytext_constraint_compile(
     compiler: *const ConstraintCompiler,
     kind: i32,
     text: *const u8,
     size: usize,
-    out: *mut *mut Constraint,
+    out: *mut *mut CompiledConstraint,
     error: *mut Text,
 ) -> i32 {
     guarded(error, || {
@@ -46,6 +46,23 @@ pub unsafe extern "C" fn abytext_constraint_create(
         };
         let made = (*compiler).compile(kind, text_in("constraint", text, size)?)?;
         out.write(Box::into_raw(Box::new(made)));
+        Ok(())
+    })
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn abytext_compiled_constraint_destroy(compiled: *mut CompiledConstraint) {
+    free(compiled);
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn abytext_constraint_begin(
+    compiled: *const CompiledConstraint,
+    out: *mut *mut Constraint,
+    error: *mut Text,
+) -> i32 {
+    guarded(error, || {
+        out.write(Box::into_raw(Box::new((*compiled).begin())));
         Ok(())
     })
 }

@@ -27,10 +27,9 @@ class HeaderTest {
   // Fields that Java spells in another way, or several; an empty list for those that only C needs.
   private static final Map<String, List<String>> SPELT = Map.ofEntries(
       entry("progress_context", List.of()), entry("warning_context", List.of()),
-      entry("stop_token_count", List.of()), entry("text_length", List.of()),
-      entry("mask_count", List.of()), entry("write_ahead", List.of()),
-      entry("constraint_kind", List.of("jsonSchema", "regex", "grammar")),
-      entry("constraint", List.of("jsonSchema", "regex", "grammar")),
+      entry("stop_token_count", List.of()), entry("mask_count", List.of()), entry("cancel", List.of("cancellation")),
+      // An event has one element of each column.
+      entry("count", List.of()), entry("text_begin", List.of()), entry("prompt_tokens", List.of("promptDone")),
       entry("tools_json", List.of("tools")), entry("variables_json", List.of("variables")),
       entry("keep", List.of("hidden", "hiddenLayers", "routes")),
       // Routing: the numbers of rows and experts are those of the arrays.
@@ -114,6 +113,7 @@ class HeaderTest {
     check(TopkMethod.class, "ABY_TOPK", TopkMethod::number);
     check(Weights.class, "ABY_WEIGHTS", Weights::number);
     check(Attention.class, "ABY_ATTENTION", Attention::number);
+    check(ConstraintKind.class, "ABY_CONSTRAINT", ConstraintKind::number);
   }
 
   @Test
@@ -122,14 +122,14 @@ class HeaderTest {
     checkFields(ModelOptions.class, "aby_model_options");
     checkFields(ChatOptions.class, "aby_chat_options");
     checkFields(EvalOptions.class, "aby_eval_options");
-    checkFields(GenerationOptions.class, "aby_generation_options");
+    checkFields(ReplyOptions.class, "aby_reply_options");
     checkFields(Router.class, "aby_moe_route_args");
     checkFields(BackendInfo.class, "aby_backend_info");
     checkFields(DeviceInfo.class, "aby_device_info");
     checkFields(ModelPlan.class, "aby_model_plan");
     checkFields(ModelInfo.class, "aby_model_info");
     checkFields(ProfilePart.class, "aby_profile_part");
-    checkFields(Event.class, "aby_event");
+    checkFields(Event.class, "aby_events");
   }
 
   @Test

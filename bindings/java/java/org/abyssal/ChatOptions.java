@@ -6,6 +6,7 @@ public final class ChatOptions {
   String tools;
   java.util.Map<String, ?> variables;
   String chatTemplate;
+  boolean allowDroppedTools;
   Sequence sequence;
 
   /** The defaults. */
@@ -52,6 +53,17 @@ public final class ChatOptions {
    */
   public ChatOptions chatTemplate(String value) {
     chatTemplate = value;
+    return this;
+  }
+
+  /**
+   * Whether tools that the template has no place for are left out.
+   *
+   * @param value false: they are UNSUPPORTED
+   * @return this
+   */
+  public ChatOptions allowDroppedTools(boolean value) {
+    allowDroppedTools = value;
     return this;
   }
 

@@ -7,7 +7,7 @@ package org.abyssal;
  * @param name such as the processor's model name
  * @param isa instruction sets in use, such as "avx2 avx512 avx512_bf16"
  * @param threads worker threads, the calling one included; 0 for a device that has none
- * @param memoryBytes memory of the device in all; 0 if unknown
+ * @param memoryBytes memory of the device that this process may use; 0 if unknown
  */
 public record DeviceInfo(
     String backend,

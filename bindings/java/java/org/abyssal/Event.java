@@ -1,12 +1,13 @@
 package org.abyssal;
 
 /**
- * One step of a reply.
+ * What happened to a reply.
  *
- * @param kind what the step did
+ * @param kind what it was
  * @param text new text: whole characters; may be empty while a character or a marker is incomplete
  * @param textKind what the text is part of
  * @param token the token drawn; for END the one that ended the reply; -1 if there is none
+ * @param logprob log-probability of the token; NaN if there is none, or {@link ReplyOptions#logprobs} was not asked for
  * @param finishReason for END why; else NONE
  * @param promptDone prompt tokens evaluated so far
  * @param promptTotal prompt tokens in all
@@ -18,6 +19,7 @@ public record Event(
     String text,
     TextKind textKind,
     int token,
+    float logprob,
     FinishReason finishReason,
     long promptDone,
     long promptTotal,

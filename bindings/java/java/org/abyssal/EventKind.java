@@ -1,6 +1,6 @@
 package org.abyssal;
 
-/** What a step of a reply did. */
+/** What happened to a reply. */
 public enum EventKind {
   /** Part of the prompt was evaluated: see promptDone and promptTotal. */
   PROMPT(0),

@@ -7,7 +7,7 @@ import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 
-/** Publishes a reply of its own to each subscriber, a step for each event that the subscriber asks for. */
+/** Publishes a reply of its own to each subscriber, as many events as the subscriber asks for. */
 final class EventPublisher implements Flow.Publisher<Event> {
   /** Steps are long and run in native code, which a virtual thread or a shared pool is no place for. */
   static final Executor STEPS = Executors.newCachedThreadPool(work -> {

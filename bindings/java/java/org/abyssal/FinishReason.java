@@ -4,12 +4,14 @@ package org.abyssal;
 public enum FinishReason {
   /** It has not. */
   NONE(0),
-  /** End-of-sequence or a stop token. */
+  /** An end-of-sequence or stop token, or a constraint that has all it can have. */
   STOP(1),
-  /** The limit of tokens, or the context is full. */
+  /** The limit of tokens. */
   LENGTH(2),
   /** Cancelled: by a call, a token, or an interrupt. */
   CANCELLED(3),
+  /** The model's context, or the whole cache, is full. */
+  CONTEXT(4),
   /** One that is newer than these classes. */
   UNKNOWN(-1);
 

@@ -2,7 +2,13 @@ package org.abyssal;
 
 /** The native half of a reply. */
 final class Generation extends NativeGeneration {
-  Generation(Sequence on, int[] prompt, RawGenerationOptions raw, GenerationOptions options) {
-    super(on, prompt, raw, options.stopTokens, options.mask, options.constraint);
+  Generation(Sequence on, int[] prompt, RawReplyOptions raw, int[] stopTokens, boolean[] mask, Constraint bound) {
+    super(on, prompt, raw, stopTokens, mask, bound);
+  }
+
+  Step step(long microseconds) {
+    String[] text = {""};
+    long[] columns = stepNow(microseconds, text);
+    return new Step(columns, text[0]);
   }
 }

@@ -18,7 +18,7 @@ public final class Message {
    * A message.
    *
    * @param role "system", "user", "assistant", "tool", or what else the template knows
-   * @param content its text
+   * @param content its text; null where there is none, such as beside "tool_calls"
    * @return the message
    */
   public static Message of(String role, String content) {
@@ -41,7 +41,7 @@ public final class Message {
   /**
    * A message of the model.
    *
-   * @param content its text
+   * @param content its text, or null
    * @return the message
    */
   public static Message assistant(String content) {

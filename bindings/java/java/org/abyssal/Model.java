@@ -213,7 +213,8 @@ public final class Model extends NativeModel {
    * @param messages of the chat
    * @param options tools, variables, another template
    * @return the prompt
-   * @throws AbyssalException TEMPLATE: it failed, with its message; STATE: there is none
+   * @throws AbyssalException TEMPLATE: it failed, with its message; STATE: there is none; UNSUPPORTED: it gives the
+   *     same text without the tools
    */
   public String renderChat(List<Message> messages, ChatOptions options) {
     return renderChat(Message.json(messages), options);
@@ -225,7 +226,8 @@ public final class Model extends NativeModel {
    * @param messagesJson such as [{"role":"user","content":"Hi"}]
    * @param options tools, variables, another template
    * @return the prompt
-   * @throws AbyssalException TEMPLATE: it failed, with its message; STATE: there is none
+   * @throws AbyssalException TEMPLATE: it failed, with its message; STATE: there is none; UNSUPPORTED: it gives the
+   *     same text without the tools
    */
   public String renderChat(String messagesJson, ChatOptions options) {
     return render(messagesJson, options, options.addGenerationPrompt);
@@ -235,6 +237,7 @@ public final class Model extends NativeModel {
     String variables = options.variables == null ? null : Json.write(options.variables, "variables");
     try (RawChatOptions raw = new RawChatOptions()) {
       raw.setAddGenerationPrompt(addGenerationPrompt ? 1 : 0);
+      raw.setAllowDroppedTools(options.allowDroppedTools ? 1 : 0);
       return renderChatNow(messagesJson, raw, options.tools, variables, options.chatTemplate);
     }
   }
@@ -249,14 +252,27 @@ public final class Model extends NativeModel {
   }
 
   /**
+   * Compiles what binds the content of replies, for any number of them. The first one of a model takes longer.
+   *
+   * @param kind of the text
+   * @param text a JSON schema, a regular expression or a grammar
+   * @return a constraint, to be closed by the caller
+   * @throws AbyssalException INVALID_ARGUMENT: it does not compile, with the reason; ENCODING; STATE: no tokenizer
+   */
+  public Constraint constraint(ConstraintKind kind, String text) {
+    return new Constraint(this, kind, text);
+  }
+
+  /**
    * Continues a text.
    *
    * @param prompt tokenized with the BOS token if the checkpoint asks for one
    * @param options how to draw
    * @return the finished reply
-   * @throws AbyssalException INVALID_ARGUMENT, CONTEXT_FULL, ENCODING, STATE (no tokenizer)
+   * @throws AbyssalException INVALID_ARGUMENT, CONTEXT_FULL (the prompt can never fit), CACHE_FULL, ENCODING, STATE
+   *     (no tokenizer)
    */
-  public Reply generate(String prompt, GenerationOptions options) {
+  public Reply generate(String prompt, ReplyOptions options) {
     return generateStream(prompt, options).reply();
   }
 
@@ -266,9 +282,9 @@ public final class Model extends NativeModel {
    * @param prompt [n] ids
    * @param options how to draw
    * @return the finished reply
-   * @throws AbyssalException INVALID_ARGUMENT, CONTEXT_FULL
+   * @throws AbyssalException INVALID_ARGUMENT, CONTEXT_FULL (the prompt can never fit), CACHE_FULL
    */
-  public Reply generate(int[] prompt, GenerationOptions options) {
+  public Reply generate(int[] prompt, ReplyOptions options) {
     return generateStream(prompt, options).reply();
   }
 
@@ -278,9 +294,9 @@ public final class Model extends NativeModel {
    * @param prompt tokenized with the BOS token if the checkpoint asks for one
    * @param options how to draw
    * @return events; close it when it is left early
-   * @throws AbyssalException as {@link #generate(String, GenerationOptions)}
+   * @throws AbyssalException as {@link #generate(String, ReplyOptions)}
    */
-  public ReplyStream generateStream(String prompt, GenerationOptions options) {
+  public ReplyStream generateStream(String prompt, ReplyOptions options) {
     return generateStream(tokenize(prompt, true, false), options);
   }
 
@@ -290,20 +306,20 @@ public final class Model extends NativeModel {
    * @param prompt [n] ids
    * @param options how to draw
    * @return events; close it when it is left early
-   * @throws AbyssalException as {@link #generate(int[], GenerationOptions)}
+   * @throws AbyssalException as {@link #generate(int[], ReplyOptions)}
    */
-  public ReplyStream generateStream(int[] prompt, GenerationOptions options) {
+  public ReplyStream generateStream(int[] prompt, ReplyOptions options) {
     return ReplyStream.start(sequence(), prompt, options, true, true);
   }
 
   /**
-   * Continues a text for each subscriber anew, a step for each event that it asks for, on a thread of its own.
+   * Continues a text for each subscriber anew, as many events as it asks for, on a thread of its own.
    *
    * @param prompt tokenized with the BOS token if the checkpoint asks for one
    * @param options how to draw
    * @return a publisher of events, the last of them of kind END; errors are AbyssalExceptions
    */
-  public Flow.Publisher<Event> generatePublisher(String prompt, GenerationOptions options) {
+  public Flow.Publisher<Event> generatePublisher(String prompt, ReplyOptions options) {
     return new EventPublisher(() -> generateStream(prompt, options), EventPublisher.STEPS);
   }
 
@@ -312,10 +328,10 @@ public final class Model extends NativeModel {
    *
    * @param messages of the chat
    * @return the finished reply, with reasoning and content apart
-   * @throws AbyssalException as {@link #chat(List, ChatOptions, GenerationOptions)}
+   * @throws AbyssalException as {@link #chat(List, ChatOptions, ReplyOptions)}
    */
   public Reply chat(List<Message> messages) {
-    return chat(messages, new ChatOptions(), new GenerationOptions());
+    return chat(messages, new ChatOptions(), new ReplyOptions());
   }
 
   /**
@@ -325,9 +341,10 @@ public final class Model extends NativeModel {
    * @param chat tools, variables, template, and the sequence to write onto
    * @param options how to draw
    * @return the finished reply, with reasoning and content apart
-   * @throws AbyssalException TEMPLATE, STATE (no tokenizer or no chat template), CONTEXT_FULL, INVALID_ARGUMENT
+   * @throws AbyssalException TEMPLATE, STATE (no tokenizer or no chat template), UNSUPPORTED (the template drops the
+   *     tools), CONTEXT_FULL (the prompt can never fit), CACHE_FULL, INVALID_ARGUMENT
    */
-  public Reply chat(List<Message> messages, ChatOptions chat, GenerationOptions options) {
+  public Reply chat(List<Message> messages, ChatOptions chat, ReplyOptions options) {
     return chatStream(messages, chat, options).reply();
   }
 
@@ -338,9 +355,9 @@ public final class Model extends NativeModel {
    * @param chat tools, variables, template, and the sequence to write onto
    * @param options how to draw
    * @return events; close it when it is left early
-   * @throws AbyssalException as {@link #chat(List, ChatOptions, GenerationOptions)}
+   * @throws AbyssalException as {@link #chat(List, ChatOptions, ReplyOptions)}
    */
-  public ReplyStream chatStream(List<Message> messages, ChatOptions chat, GenerationOptions options) {
+  public ReplyStream chatStream(List<Message> messages, ChatOptions chat, ReplyOptions options) {
     return chatStream(Message.json(messages), chat, options);
   }
 
@@ -351,9 +368,9 @@ public final class Model extends NativeModel {
    * @param chat tools, variables, template, and the sequence to write onto
    * @param options how to draw
    * @return events; close it when it is left early
-   * @throws AbyssalException as {@link #chat(List, ChatOptions, GenerationOptions)}
+   * @throws AbyssalException as {@link #chat(List, ChatOptions, ReplyOptions)}
    */
-  public ReplyStream chatStream(String messagesJson, ChatOptions chat, GenerationOptions options) {
+  public ReplyStream chatStream(String messagesJson, ChatOptions chat, ReplyOptions options) {
     int[] tokens = tokenize(render(messagesJson, chat, true));
     if (chat.sequence == null) {
       return ReplyStream.start(sequence(), tokens, options, false, true);
@@ -368,14 +385,14 @@ public final class Model extends NativeModel {
   }
 
   /**
-   * Answers messages for each subscriber anew, a step for each event that it asks for, on a thread of its own.
+   * Answers messages for each subscriber anew, as many events as it asks for, on a thread of its own.
    *
    * @param messages of the chat
    * @param chat tools, variables, template; a sequence in it serves one subscriber at a time
    * @param options how to draw
    * @return a publisher of events, the last of them of kind END; errors are AbyssalExceptions
    */
-  public Flow.Publisher<Event> chatPublisher(List<Message> messages, ChatOptions chat, GenerationOptions options) {
+  public Flow.Publisher<Event> chatPublisher(List<Message> messages, ChatOptions chat, ReplyOptions options) {
     String json = Message.json(messages);
     return new EventPublisher(() -> chatStream(json, chat, options), EventPublisher.STEPS);
   }

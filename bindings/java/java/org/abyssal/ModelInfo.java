@@ -31,9 +31,10 @@ package org.abyssal;
  * @param weightBytes memory of the prepared weights
  * @param mappedBytes part of weightBytes in mapped files
  * @param cacheBytesPerToken bytes of one token in the cache
- * @param cacheTokens tokens that the cache of all sequences together holds
+ * @param cacheTokens most tokens that the cache of all sequences together holds
  * @param arithmetic what activations are rounded to in products with quantised weights: I8, I16, or F32
  * @param packedCache whether weights are mapped from a packed cache
+ * @param tools whether the chat template has a place for tools
  */
 public record ModelInfo(
     String architecture,
@@ -65,7 +66,8 @@ public record ModelInfo(
     long cacheBytesPerToken,
     long cacheTokens,
     Dtype arithmetic,
-    boolean packedCache) {
+    boolean packedCache,
+    boolean tools) {
 
   static ModelInfo of(NativeModel model) {
     try (RawModelFacts facts = new RawModelFacts(model)) {
@@ -100,7 +102,8 @@ public record ModelInfo(
           raw.getCacheBytesPerToken(),
           raw.getCacheTokens(),
           Dtype.of(raw.getArithmetic()),
-          raw.getPackedCache() != 0);
+          raw.getPackedCache() != 0,
+          raw.getTools() != 0);
     }
   }
 }

@@ -63,9 +63,9 @@ public final class ModelOptions {
    * Type of activations.
    *
    * @param value AUTO: BF16 where most weights are stored in BF16, F16 or F8_E4M3 and none is quantised, else F32; and
-   *     in products with quantised weights rounded to int8 with a scale for each 32, to int16 where those stand out, or, where weights is INT8, to int16. F32:
-   *     everywhere, slow for quantised weights. BF16: as AUTO with bfloat16 whatever is stored. I8, I16: as AUTO with
-   *     this rounding for quantised weights
+   *     in products with quantised weights rounded to int8 with a scale for each 32, to int16 where those stand out,
+   *     or, where weights is INT8, to int16. F32: everywhere, slow for quantised weights. BF16: as AUTO with bfloat16
+   *     whatever is stored. I8, I16: as AUTO with this rounding for quantised weights
    * @return this
    */
   public ModelOptions activations(Dtype value) {
@@ -110,9 +110,10 @@ public final class ModelOptions {
   }
 
   /**
-   * Tokens that the cache of all sequences together holds.
+   * Most tokens that the cache of all sequences together holds. It grows on demand.
    *
-   * @param value 0: the smaller of the model's context and 32768; rounded up to whole blocks of 64
+   * @param value rounded up to whole blocks of 64. 0: as many as a quarter of the device's memory holds, and at least
+   *     the smaller of the model's context and 32768
    * @return this
    */
   public ModelOptions cacheTokens(long value) {

@@ -10,8 +10,8 @@ package org.abyssal;
  * @param weightBytes memory of the prepared weights, mapped files included
  * @param mappedBytes part of weightBytes that stays in the mapped files
  * @param cacheBytesPerToken bytes of one token in the cache
- * @param cacheTokens tokens that the cache of all sequences together holds
- * @param cacheBytes of the whole cache
+ * @param cacheTokens most tokens that the cache of all sequences together holds
+ * @param cacheBytes of the cache when it is full
  * @param scratchBytes most temporary memory of one pass
  * @param totalBytes weightBytes, cacheBytes and scratchBytes
  */

@@ -7,25 +7,35 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.locks.Lock;
+import java.util.function.BiConsumer;
 
 /**
- * Tokens that were evaluated and their cache. Made by {@link Model#sequence()}.
+ * Tokens and the cache of their evaluation. Made by {@link Model#sequence()}.
  *
- * <p>One thread at a time uses a sequence (another one gets BUSY); cancel() and close() may come from any thread.
+ * <p>One thread at a time uses a sequence (another one gets BUSY); cancel() and close() may come from any thread. While
+ * a reply is written onto it, until its END or until its stream is closed, calls that would change it get BUSY too.
  * Sequences of one model may run on different threads. It keeps its model's memory, whatever is closed first.
  */
 public final class Sequence extends NativeSequence {
   final Use use = new Use();
+  private final ModelHandle model;
   private final Lock results; // of the model: held while results are read, so that an update waits
+  private volatile Watch evaluation; // that runs now, or null
 
   Sequence(Model model) {
     super(model);
+    this.model = new ModelHandle(model);
     results = model.results.readLock();
   }
 
-  private Sequence(long pointer, Lock results) {
-    super(pointer, true);
-    this.results = results;
+  private Sequence(Sequence of) {
+    super(of.forkPointer(), true);
+    model = new ModelHandle(of.model);
+    results = of.results;
+  }
+
+  Constraint compile(ConstraintKind kind, String text) {
+    return new Constraint(model, kind, text);
   }
 
   /**
@@ -43,16 +53,12 @@ public final class Sequence extends NativeSequence {
    *
    * @param tokens [n] ids, n at least 1, each 0 to vocab_size - 1
    * @param options what to compute and keep
-   * @throws AbyssalException INVALID_ARGUMENT: a token outside the vocabulary, or none; CONTEXT_FULL; CANCELLED; BUSY;
-   *     STATE: closed. The sequence is then as before, its results are gone
+   * @throws AbyssalException INVALID_ARGUMENT: a token outside the vocabulary, or none; CONTEXT_FULL: the tokens never
+   *     fit; CACHE_FULL: there is no room now; CANCELLED; BUSY; STATE: closed. The sequence is then as before, its
+   *     results are gone
    */
   public void eval(int[] tokens, EvalOptions options) {
-    use.enter();
-    try (RawEvalOptions raw = options.raw()) {
-      new Watch(options.cancellation, this::cancel).run(() -> evalNow(tokens, raw));
-    } finally {
-      use.leave();
-    }
+    evaluate(List.of(this), options, (raw, flag) -> evalNow(tokens, raw, flag));
   }
 
   /**
@@ -70,17 +76,59 @@ public final class Sequence extends NativeSequence {
     if (sequences.stream().distinct().count() != sequences.size()) {
       throw Check.invalid("a sequence occurs twice in one batch");
     }
-    List<Sequence> entered = new ArrayList<>();
-    try (RawEvalOptions raw = options.raw(); RawBatch batch = new RawBatch()) {
+    try (RawBatch batch = new RawBatch()) {
       for (int i = 0; i < sequences.size(); ++i) {
-        sequences.get(i).use.enter();
-        entered.add(sequences.get(i));
         batch.add(sequences.get(i), tokens.get(i));
       }
-      new Watch(options.cancellation, () -> entered.forEach(Sequence::cancel)).run(() -> batch.eval(raw));
-    } finally {
-      entered.forEach(one -> one.use.leave());
+      evaluate(sequences, options, batch::eval);
     }
+  }
+
+  /** Runs body, an evaluation of these sequences, with what cancels it. */
+  private static void evaluate(
+      List<Sequence> sequences, EvalOptions options, BiConsumer<RawEvalOptions, RawCancelFlag> body) {
+    List<Sequence> entered = new ArrayList<>();
+    try (RawEvalOptions raw = options.raw(); RawCancelFlag flag = new RawCancelFlag()) {
+      Watch watch = new Watch(options.cancellation, flag::set);
+      for (Sequence one : sequences) {
+        one.use.enter();
+        entered.add(one);
+        one.evaluation = watch;
+      }
+      watch.begin();
+      try {
+        body.accept(raw, flag);
+      } finally {
+        watch.end();
+      }
+    } finally {
+      for (Sequence one : entered) {
+        one.evaluation = null;
+        one.use.leave();
+      }
+    }
+  }
+
+  /**
+   * Makes the evaluation that runs now throw CANCELLED soon, in its own thread; without one, does nothing. May be called
+   * from any thread. A reply is cancelled by its stream.
+   *
+   * @throws AbyssalException STATE: closed
+   */
+  public void cancel() {
+    if (isClosed()) {
+      throw new AbyssalException(Status.STATE, "the sequence is closed");
+    }
+    Watch running = evaluation;
+    if (running != null) {
+      running.cancelCall();
+    }
+  }
+
+  @Override
+  public void close() {
+    super.close();
+    model.close();
   }
 
   /**
@@ -200,19 +248,22 @@ public final class Sequence extends NativeSequence {
    * @return a sequence, to be closed by the caller
    */
   public Sequence fork() {
-    return new Sequence(forkPointer(), results);
+    return new Sequence(this);
   }
 
   /**
-   * Appends prompt tokens and writes a reply onto this sequence, which must not be used otherwise meanwhile. Unless
-   * options say otherwise, reasoning is not told from content.
+   * Appends prompt tokens and writes a reply onto this sequence, which nothing else may change meanwhile. While it is
+   * written the sequence has the prompt and all tokens of the events given but the last one; after the end that one too,
+   * which is evaluated with what comes next. The token of an END does not belong to it. Unless options say otherwise,
+   * reasoning is not told from content.
    *
-   * @param tokens [n] ids; n may be 0 if the sequence has logits of its last token
+   * @param tokens [n] ids; n may be 0 if the sequence has logits of its last token, or a reply left one to be evaluated
    * @param options how to draw
    * @return the reply while it is written; {@link ReplyStream#reply()} gathers it
-   * @throws AbyssalException as {@link #eval(int[], EvalOptions)}
+   * @throws AbyssalException INVALID_ARGUMENT; CONTEXT_FULL: the prompt can never fit; BUSY: a reply is being written
+   *     onto it; STATE: closed, or there is nothing to go on from
    */
-  public ReplyStream generate(int[] tokens, GenerationOptions options) {
+  public ReplyStream generate(int[] tokens, ReplyOptions options) {
     return ReplyStream.start(this, tokens, options, true, false);
   }
 

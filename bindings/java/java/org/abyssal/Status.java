@@ -20,9 +20,9 @@ public enum Status {
   UNSUPPORTED(-8),
   /** Cancelled by the caller; the state is as before the call. */
   CANCELLED(-9),
-  /** The object is in use by a call on another thread. */
+  /** The object is in use by a call on another thread, or a reply is being written onto the sequence. */
   BUSY(-10),
-  /** The tokens do not fit into the context or the cache. */
+  /** The tokens never fit: into the model's context, or the whole cache. */
   CONTEXT_FULL(-11),
   /** The chat template, or the messages given to it, are in error. */
   TEMPLATE(-12),
@@ -32,6 +32,10 @@ public enum Status {
   STATE(-14),
   /** The backend or its device failed. */
   DEVICE(-15),
+  /** An array is too small. No call of Java's fails with it. */
+  TOO_SMALL(-16),
+  /** The cache has no blocks free now: try again when other sequences have ended. */
+  CACHE_FULL(-17),
   /** A status that this version of the Java classes does not know. */
   UNKNOWN(0);
 

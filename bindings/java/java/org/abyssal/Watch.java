@@ -25,7 +25,7 @@ final class Watch {
     this.cancel = cancel;
   }
 
-  /** The calling thread enters the call. */
+  /** The calling thread enters the call, which ends at once when it is cancelled already. */
   void begin() {
     synchronized (this) {
       thread = Thread.currentThread();
@@ -34,9 +34,7 @@ final class Watch {
     if (asleep) {
       wake();
     }
-    if (wanted(Thread.currentThread())) {
-      look(); // a reply remembers it until its next step
-    }
+    look();
   }
 
   /** The call has returned: nothing is cancelled from now on. */
@@ -47,16 +45,10 @@ final class Watch {
     RUNNING.remove(this);
   }
 
-  /** Runs body, an evaluation; not at all when it is cancelled already. */
-  void run(Runnable body) {
-    if (wanted(Thread.currentThread())) {
-      throw new AbyssalException(Status.CANCELLED, "the evaluation was cancelled");
-    }
-    begin();
-    try {
-      body.run();
-    } finally {
-      end();
+  /** Cancels the call, if it is running. From any thread. */
+  synchronized void cancelCall() {
+    if (thread != null) {
+      cancel.run();
     }
   }
 
@@ -65,12 +57,8 @@ final class Watch {
     LockSupport.unpark(Looker.THREAD);
   }
 
-  private boolean wanted(Thread of) {
-    return of.isInterrupted() || token != null && token.isCancelled();
-  }
-
   private synchronized void look() {
-    if (thread != null && wanted(thread)) {
+    if (thread != null && (thread.isInterrupted() || token != null && token.isCancelled())) {
       try {
         cancel.run();
       } catch (AbyssalException closed) {

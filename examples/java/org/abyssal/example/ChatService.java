@@ -13,7 +13,7 @@ import java.util.concurrent.Executors;
 import org.abyssal.AbyssalException;
 import org.abyssal.ChatOptions;
 import org.abyssal.Event;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Model;
 import org.abyssal.ReplyStream;
 import org.abyssal.Status;
@@ -75,7 +75,7 @@ public final class ChatService implements AutoCloseable {
         answer(exchange, 413, "the request is larger than " + MAX_REQUEST + " bytes");
         return;
       }
-      GenerationOptions options = new GenerationOptions().maxTokens(maxTokens);
+      ReplyOptions options = new ReplyOptions().maxTokens(maxTokens);
       // What can be wrong with the request is found here, before anything is sent.
       try (ReplyStream reply =
           model.chatStream(new String(body, StandardCharsets.UTF_8), new ChatOptions(), options)) {

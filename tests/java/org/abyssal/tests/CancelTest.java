@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -15,7 +16,7 @@ import org.abyssal.AbyssalException;
 import org.abyssal.CancellationToken;
 import org.abyssal.EvalOptions;
 import org.abyssal.FinishReason;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Model;
 import org.abyssal.ModelOptions;
 import org.abyssal.Reply;
@@ -136,6 +137,25 @@ class CancelTest {
     }
   }
 
+  /** cancel() is of the evaluation that runs: none that comes later, and every sequence of a batch. */
+  @Test
+  void cancelIsOfTheEvaluationThatRuns() throws InterruptedException {
+    try (Sequence first = slow.sequence(); Sequence second = slow.sequence()) {
+      first.cancel();
+      first.eval(1, 2);
+      List<Sequence> both = List.of(first, second);
+      List<int[]> tokens = List.of(longPrompt(), longPrompt());
+      assertCancelled(interrupted(() -> Sequence.evalBatch(both, tokens, new EvalOptions()), second::cancel));
+      CancellationToken token = new CancellationToken();
+      EvalOptions options = new EvalOptions().cancellation(token);
+      assertCancelled(interrupted(() -> Sequence.evalBatch(both, tokens, options), token::cancel));
+      assertCancelled(interrupted(() -> Sequence.evalBatch(both, tokens, new EvalOptions()), null));
+      second.eval(1, 2, 3);
+      assertEquals(2, first.length());
+      assertEquals(3, second.length());
+    }
+  }
+
   @Test
   void aSequenceInUseIsBusy() throws InterruptedException {
     try (Sequence sequence = slow.sequence()) {
@@ -152,7 +172,7 @@ class CancelTest {
   @Test
   void interruptEndsAReply() throws InterruptedException {
     AtomicReference<Reply> reply = new AtomicReference<>();
-    GenerationOptions options = new GenerationOptions().ignoreEos(true);
+    ReplyOptions options = new ReplyOptions().ignoreEos(true);
     Throwable error = interrupted(() -> reply.set(slow.generate(longPrompt(), options)), null);
     assertEquals(null, error);
     assertEquals(FinishReason.CANCELLED, reply.get().finishReason());
@@ -162,7 +182,7 @@ class CancelTest {
   void tokenEndsAReply() throws InterruptedException {
     CancellationToken token = new CancellationToken();
     AtomicReference<Reply> reply = new AtomicReference<>();
-    GenerationOptions options = new GenerationOptions().cancellation(token);
+    ReplyOptions options = new ReplyOptions().cancellation(token);
     assertEquals(null, interrupted(() -> reply.set(slow.generate(longPrompt(), options)), token::cancel));
     assertEquals(FinishReason.CANCELLED, reply.get().finishReason());
     assertEquals(FinishReason.CANCELLED, slow.generate(new int[] {1}, options).finishReason());
@@ -177,7 +197,7 @@ class CancelTest {
       Support.fails(Status.STATE, sequence::cancel);
     });
     assertWorkedOrClosed(error);
-    GenerationOptions options = new GenerationOptions().ignoreEos(true);
+    ReplyOptions options = new ReplyOptions().ignoreEos(true);
     ReplyStream stream = slow.generateStream(longPrompt(), options);
     assertWorkedOrClosed(interrupted(() -> {
       while (stream.hasNext()) {
@@ -191,7 +211,7 @@ class CancelTest {
     Thread.currentThread().interrupt();
     try (Sequence sequence = slow.sequence()) {
       Support.fails(Status.CANCELLED, () -> sequence.eval(1));
-      assertEquals(FinishReason.CANCELLED, slow.generate(new int[] {1}, new GenerationOptions()).finishReason());
+      assertEquals(FinishReason.CANCELLED, slow.generate(new int[] {1}, new ReplyOptions()).finishReason());
       Support.fails(Status.CANCELLED, () -> Support.open("tiny-v2"));
     } finally {
       assertTrue(Thread.interrupted());

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import org.abyssal.EvalOptions;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Model;
 import org.abyssal.ModelInfo;
 import org.abyssal.ModelOptions;
@@ -46,7 +46,7 @@ class ConformanceTest {
         while (resolved < gaps.length && gaps[resolved] > RESOLVED_GAP) {
           ++resolved;
         }
-        GenerationOptions options = new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(greedy.length);
+        ReplyOptions options = new ReplyOptions().temperature(0).ignoreEos(true).maxTokens(greedy.length);
         Reply reply = model.generate(tokens, options);
         assertTrue(resolved > 0);
         assertArrayEquals(Arrays.copyOf(greedy, resolved), Arrays.copyOf(reply.tokens(), resolved));

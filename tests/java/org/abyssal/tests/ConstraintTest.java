@@ -6,13 +6,20 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.abyssal.AbyssalException;
 import org.abyssal.ChatOptions;
+import org.abyssal.Constraint;
+import org.abyssal.ConstraintKind;
 import org.abyssal.Event;
 import org.abyssal.EventKind;
 import org.abyssal.FinishReason;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Message;
 import org.abyssal.Model;
 import org.abyssal.Reply;
@@ -43,8 +50,8 @@ class ConstraintTest {
     model.close();
   }
 
-  private static GenerationOptions sampled() {
-    return new GenerationOptions().maxTokens(60).temperature(1).topP(1).seed(3);
+  private static ReplyOptions sampled() {
+    return new ReplyOptions().maxTokens(60).temperature(1).topP(1).seed(3);
   }
 
   private static boolean[] flags(int... allowed) {
@@ -55,7 +62,7 @@ class ConstraintTest {
     return mask;
   }
 
-  private static void bound(GenerationOptions options, String expression) {
+  private static void bound(ReplyOptions options, String expression) {
     Reply reply = model.generate(PROMPT, options);
     assertTrue(reply.content().matches(expression), reply.content());
     assertEquals(FinishReason.STOP, reply.finishReason());
@@ -76,13 +83,13 @@ class ConstraintTest {
         + " \"maximum\": 9999}}, \"required\": [\"answer\"], \"additionalProperties\": false}";
     try (Model trained = Model.open(Support.SOURCE.resolve("examples/models/abyssal-tiny-r1"))) {
       Reply reply = trained.chat(List.of(Message.user("What is 47 * 6 + 12?")), new ChatOptions(),
-          new GenerationOptions().temperature(0).maxTokens(200).jsonSchema(schema));
+          new ReplyOptions().temperature(0).maxTokens(200).jsonSchema(schema));
       assertFalse(reply.reasoning().isEmpty());
       assertTrue(reply.content().matches("\\{\\s*\"answer\"\\s*:\\s*[0-9]{1,4}\\s*\\}"), reply.content());
     }
   }
 
-  private static void refused(GenerationOptions options, String part) {
+  private static void refused(ReplyOptions options, String part) {
     AbyssalException error = assertThrows(AbyssalException.class, () -> model.generate(PROMPT, options));
     assertEquals(Status.INVALID_ARGUMENT, error.status());
     assertTrue(error.getMessage().contains(part), error.getMessage());
@@ -96,13 +103,103 @@ class ConstraintTest {
     refused(sampled().mask(new boolean[1]), "mask has 1 ids; the vocabulary has " + ids);
     refused(sampled().mask(new boolean[ids]), "none of the " + ids + " ids is allowed");
     assertThrows(AbyssalException.class, () -> sampled().mask(new boolean[0]));
-    assertThrows(AbyssalException.class, () -> sampled().regex("a\0"));
+  }
+
+  @Test
+  void oneConstraintServesManyReplies() throws InterruptedException, ExecutionException {
+    ExecutorService threads = Executors.newFixedThreadPool(4);
+    try (Constraint constraint = model.constraint(ConstraintKind.REGEX, "[a-f]{3}-[0-9]{2}")) {
+      List<Future<Reply>> replies = new ArrayList<>();
+      for (int i = 0; i < 12; ++i) {
+        ReplyOptions options = sampled().seed(i).regex("not this one").constraint(constraint);
+        replies.add(threads.submit(() -> model.generate(PROMPT, options)));
+      }
+      for (Future<Reply> reply : replies) {
+        assertTrue(reply.get().content().matches("[a-f]{3}-[0-9]{2}"), reply.get().content());
+      }
+      try (ReplyStream stream = model.generateStream(PROMPT, sampled().constraint(constraint))) {
+        constraint.close(); // the reply keeps it
+        assertTrue(stream.reply().content().matches("[a-f]{3}-[0-9]{2}"));
+      }
+      assertTrue(constraint.isClosed());
+      Support.fails(Status.STATE, () -> model.generate(PROMPT, sampled().constraint(constraint)));
+      assertFalse(model.generate(PROMPT, sampled().constraint(constraint).constraint(null)).tokens().length == 0);
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  @Test
+  void constraintsAreOfTheirModel() {
+    try (Model other = Support.open("tiny-v2"); Constraint foreign = other.constraint(ConstraintKind.REGEX, "a")) {
+      refused(sampled().constraint(foreign), "another model");
+    }
+    AbyssalException error =
+        assertThrows(AbyssalException.class, () -> model.constraint(ConstraintKind.GRAMMAR, "start: missing"));
+    assertEquals(Status.INVALID_ARGUMENT, error.status());
+    Support.fails(Status.ENCODING, () -> model.constraint(ConstraintKind.REGEX, "\uD800"));
+  }
+
+  /** A text has a length: NUL is a character as others are. */
+  @Test
+  void nulIsACharacter() {
+    Reply reply = model.generate(PROMPT, sampled().regex("a\0b"));
+    assertEquals("a\0b", reply.content());
+  }
+
+  @Test
+  void sequencesCompileWithoutTheCallersModel() {
+    Model closed = Support.open("tiny-v2");
+    try (Sequence sequence = closed.sequence(); Sequence fork = sequence.fork()) {
+      closed.close();
+      for (Sequence one : List.of(sequence, fork)) {
+        assertTrue(one.generate(PROMPT, sampled().regex("[a-f]{3}")).reply().content().matches("[a-f]{3}"));
+      }
+    }
+  }
+
+  /** A reply on a sequence of its own goes ahead of its events, unless it begins with a mask. */
+  @Test
+  void masksNeedAReplyThatIsNotAhead() {
+    ReplyOptions options = new ReplyOptions().maxTokens(4).temperature(0).ignoreEos(true);
+    try (ReplyStream stream = model.generateStream(PROMPT, options)) {
+      stream.next();
+      AbyssalException error = Support.fails(Status.STATE, () -> stream.setMask(flags(40)));
+      assertTrue(error.getMessage().contains("ReplyOptions.mask"), error.getMessage());
+      assertEquals(4, stream.reply().tokens().length); // and goes on
+    }
+    try (ReplyStream stream = model.generateStream(PROMPT, options)) {
+      stream.setMask(null);
+      assertMasksBind(stream);
+    }
+    boolean[] all = new boolean[ids];
+    Arrays.fill(all, true);
+    try (ReplyStream stream = model.generateStream(PROMPT, options.mask(all))) {
+      assertMasksBind(stream);
+    }
+    try (Sequence sequence = model.sequence();
+        ReplyStream stream = model.chatStream(List.of(Message.user("x")), new ChatOptions().sequence(sequence),
+            options.mask(null))) {
+      assertMasksBind(stream);
+    }
+  }
+
+  /** A mask that is set between two events binds the very next token. */
+  private static void assertMasksBind(ReplyStream stream) {
+    int seen = 0;
+    for (Event event : stream) {
+      if (event.kind() == EventKind.TOKEN) {
+        assertTrue(seen == 0 || event.token() == 40 + seen, event + " after " + seen);
+        stream.setMask(flags(40 + ++seen));
+      }
+    }
+    assertEquals(4, seen);
   }
 
   @Test
   void maskChangesBetweenEvents() {
-    GenerationOptions options =
-        new GenerationOptions().maxTokens(6).temperature(0).ignoreEos(true).mask(flags(40));
+    ReplyOptions options =
+        new ReplyOptions().maxTokens(6).temperature(0).ignoreEos(true).mask(flags(40));
     List<Integer> tokens = new ArrayList<>();
     try (Sequence sequence = model.sequence(); ReplyStream stream = sequence.generate(PROMPT, options)) {
       for (Event event : stream) {

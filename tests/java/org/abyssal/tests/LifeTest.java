@@ -18,7 +18,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.abyssal.AbyssalException;
 import org.abyssal.Device;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Model;
 import org.abyssal.ModelOptions;
 import org.abyssal.ReplyStream;
@@ -30,8 +30,8 @@ import org.junit.jupiter.api.Timeout;
 /** How objects end: closed in any order, from many threads, or dropped; and that nothing is left of them. */
 @Timeout(600) // for a machine that is busy with other work
 class LifeTest {
-  private static final GenerationOptions SHORT =
-      new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(4);
+  private static final ReplyOptions SHORT =
+      new ReplyOptions().temperature(0).ignoreEos(true).maxTokens(4);
 
   private static Model small() {
     return Model.open(Support.checkpoint("tiny-r1-distill-qwen"), new ModelOptions().cacheTokens(256).threads(1));
@@ -109,7 +109,7 @@ class LifeTest {
       model.sequence().generate(Support.ramp(30, 3), SHORT).next();
       return true;
     } catch (AbyssalException error) {
-      assertEquals(Status.CONTEXT_FULL, error.status());
+      assertEquals(Status.CACHE_FULL, error.status());
       return false;
     }
   }

@@ -50,7 +50,7 @@ class PackageTest {
   void theJarsHoldWhatIsNeeded() throws IOException {
     String folder = "org/abyssal/native/linux-x86_64/";
     Set<String> natives = files(jar("-linux-x86_64"));
-    assertTrue(natives.containsAll(Set.of(folder + "libabyssal.so.1", folder + "libabyssal_java.so",
+    assertTrue(natives.containsAll(Set.of(folder + "libabyssal.so.0", folder + "libabyssal_java.so",
         folder + "files.txt", "META-INF/LICENSE", "META-INF/LICENSES.txt")), natives.toString());
     for (String name : natives) {
       assertTrue(name.startsWith("META-INF/") || name.startsWith(folder), name);

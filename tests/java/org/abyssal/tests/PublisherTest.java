@@ -16,7 +16,7 @@ import org.abyssal.AbyssalException;
 import org.abyssal.ChatOptions;
 import org.abyssal.Event;
 import org.abyssal.EventKind;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Message;
 import org.abyssal.Model;
 import org.junit.jupiter.api.AfterAll;
@@ -74,7 +74,7 @@ class PublisherTest {
   }
 
   private static Flow.Publisher<Event> publisher(long most) {
-    return model.generatePublisher("Once", new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(most));
+    return model.generatePublisher("Once", new ReplyOptions().temperature(0).ignoreEos(true).maxTokens(most));
   }
 
   @Test
@@ -128,7 +128,7 @@ class PublisherTest {
   void errorsReachTheSubscriber() throws InterruptedException {
     Watcher failed = new Watcher();
     ChatOptions broken = new ChatOptions().chatTemplate("{{ nothing.at.all }}");
-    model.chatPublisher(List.of(Message.user("x")), broken, new GenerationOptions()).subscribe(failed);
+    model.chatPublisher(List.of(Message.user("x")), broken, new ReplyOptions()).subscribe(failed);
     failed.subscription.request(1);
     failed.finish();
     assertInstanceOf(AbyssalException.class, failed.failure);

@@ -15,7 +15,7 @@ import org.abyssal.ChatOptions;
 import org.abyssal.Event;
 import org.abyssal.EventKind;
 import org.abyssal.FinishReason;
-import org.abyssal.GenerationOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Message;
 import org.abyssal.Model;
 import org.abyssal.Reply;
@@ -41,13 +41,13 @@ class ReplyTest {
     model.close();
   }
 
-  private static GenerationOptions greedy(long most) {
-    return new GenerationOptions().temperature(0).ignoreEos(true).maxTokens(most);
+  private static ReplyOptions greedy(long most) {
+    return new ReplyOptions().temperature(0).ignoreEos(true).maxTokens(most);
   }
 
   @Test
   void streamEqualsReply() {
-    GenerationOptions options = new GenerationOptions().temperature(0.8f).seed(4).maxTokens(30);
+    ReplyOptions options = new ReplyOptions().temperature(0.8f).seed(4).maxTokens(30);
     Reply reply = model.chat(MESSAGES, new ChatOptions(), options);
     List<Event> events = new ArrayList<>();
     try (ReplyStream stream = model.chatStream(MESSAGES, new ChatOptions(), options)) {
@@ -100,8 +100,9 @@ class ReplyTest {
           }
         }
       }
-      assertTrue(sequence.length() >= 6 && sequence.length() <= 7);
+      assertEquals(7, sequence.length()); // the last one is evaluated with what comes next
       sequence.eval(1);
+      assertEquals(8, sequence.length());
     }
   }
 
@@ -126,19 +127,23 @@ class ReplyTest {
     assertEquals(FinishReason.STOP, stopped.finishReason());
     assertTrue(stopped.tokens().length <= 2);
     assertEquals(FinishReason.LENGTH, model.generate("Once", greedy(2)).finishReason());
-    Support.fails(Status.INVALID_ARGUMENT, () -> new GenerationOptions().maxTokens(0));
-    Support.fails(Status.INVALID_ARGUMENT, () -> new GenerationOptions().temperature(-1));
-    Support.fails(Status.INVALID_ARGUMENT, () -> new GenerationOptions().temperature(Float.NaN));
-    Support.fails(Status.INVALID_ARGUMENT, () -> new GenerationOptions().topK(-1));
-    Support.fails(Status.INVALID_ARGUMENT, () -> model.generate("x", new GenerationOptions().topP(2)));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().maxTokens(-1));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().temperature(-1));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().temperature(Float.NaN));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().topK(-1));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().topP(-1));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().minP(-0.5f));
+    Support.fails(Status.INVALID_ARGUMENT, () -> new ReplyOptions().seed(-1));
+    Support.fails(Status.INVALID_ARGUMENT, () -> model.generate("x", new ReplyOptions().topP(2)));
     Support.fails(Status.STATE, () -> model.generate(new int[0], greedy(2)));
   }
 
   @Test
-  void theSameSeedDrawsTheSame() {
-    GenerationOptions options = new GenerationOptions().temperature(1).seed(-7).topP(0.9f).topK(50).minP(0.01f)
-        .maxTokens(10).ignoreEos(true);
-    assertArrayEquals(model.generate("a", options).tokens(), model.generate("a", options).tokens());
+  void noTokensAreALimitToo() {
+    Reply reply = model.generate(Support.ramp(4, 9), greedy(0));
+    assertEquals(FinishReason.LENGTH, reply.finishReason());
+    assertEquals(0, reply.tokens().length);
+    assertEquals(4, reply.usage().promptTokens());
   }
 
   @Test

@@ -7,16 +7,23 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.abyssal.ChatOptions;
 import org.abyssal.Message;
 import org.abyssal.Model;
+import org.abyssal.ModelOptions;
+import org.abyssal.ReplyOptions;
 import org.abyssal.Status;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class TextTest {
   private static Model model;
@@ -97,6 +104,43 @@ class TextTest {
         () -> model.renderChat(List.of(Message.user("x").with("bad", Double.NaN)), options));
     Support.fails(Status.INVALID_ARGUMENT,
         () -> model.renderChat(List.of(Message.user("x").with("bad", new Object())), options));
+  }
+
+  @Test
+  void contentMayBeNull() {
+    Message call = Message.assistant(null).with("tool_calls", List.of(Map.of("name", "look")));
+    ChatOptions adds = new ChatOptions().chatTemplate("{% for m in messages %}{{ m.role + ':' + m.content }};{% endfor %}");
+    assertEquals("user:x;assistant:;", model.renderChat(List.of(Message.user("x"), call), adds));
+    ChatOptions tells = new ChatOptions().chatTemplate("{{ messages[0].content is none }}");
+    assertEquals("True", model.renderChat(List.of(call), tells));
+  }
+
+  @Test
+  void toolsAreNotDroppedUnasked() {
+    List<Message> messages = List.of(Message.user("x"));
+    String plain = model.renderChat(messages, new ChatOptions());
+    ChatOptions options = new ChatOptions().tools("[{\"name\": \"f\"}]");
+    Support.fails(Status.UNSUPPORTED, () -> model.renderChat(messages, options));
+    Support.fails(Status.UNSUPPORTED, () -> model.chat(messages, options, new ReplyOptions().maxTokens(1)));
+    assertEquals(plain, model.renderChat(messages, options.allowDroppedTools(true)));
+    assertEquals(1, model.chat(messages, options, new ReplyOptions().maxTokens(1)).usage().completionTokens());
+  }
+
+  @Test
+  void infoTellsOfAPlaceForTools(@TempDir Path folder) throws IOException {
+    assertFalse(model.info().tools());
+    try (Stream<Path> files = Files.list(Support.checkpoint("tiny-v3"))) {
+      for (Path file : files.toList()) {
+        Files.createSymbolicLink(folder.resolve(file.getFileName()), file);
+      }
+    }
+    Path config = folder.resolve("tokenizer_config.json");
+    String text = Files.readString(config);
+    Files.delete(config);
+    Files.writeString(config, text.replaceFirst("\"chat_template\": \"", "$0{{ tools }}"));
+    try (Model other = Model.open(folder, new ModelOptions().cacheTokens(256))) {
+      assertTrue(other.info().tools());
+    }
   }
 
   @Test
