@@ -1,9 +1,9 @@
 #include "backends/cpu/ceilings.h"
 
-#include "backends/common/host_buffer.h"
 #include "backends/cpu/device/isa.h"
 #include "backends/cpu/device/matmul.h"
 #include "backends/cpu/register_loops.h"
+#include "backends/host/host_buffer.h"
 #include "base/thread_pool.h"
 
 #include <dnnl.hpp>

@@ -1,10 +1,10 @@
 #include "backends/cpu/cpu_backend.h"
 
-#include "backends/common/host_error.h"
-#include "backends/common/host_memory.h"
-#include "backends/common/op_checks.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/device/cpu_weight.h"
+#include "backends/host/host_error.h"
+#include "backends/host/host_memory.h"
+#include "backends/host/host_op.h"
 
 namespace abyssal {
 
@@ -86,49 +86,42 @@ aby_status stream_create(abk_device *device, abk_stream **out) {
 
 void stream_destroy(abk_stream *) {}
 
-aby_status scratch_bytes(abk_device *device, const abk_scratch_desc *desc, std::uint64_t *out) {
+// cpu::linear is overloaded: this picks the op.
+void linear(CpuDevice &device, const abk_linear_args &args) { cpu::linear(device, args); }
+
+template <auto Op, typename Args> void plain_op(abk_stream *stream, const abk_batch *, const void *args) {
+  Op(CpuDevice::of(stream), *static_cast<const Args *>(args));
+}
+template <auto Op, typename Args> void batch_op(abk_stream *stream, const abk_batch *batch, const void *args) {
+  Op(CpuDevice::of(stream), *HostBatch::from(batch), *static_cast<const Args *>(args));
+}
+
+// In the order of their numbers. What attention needs besides is the workers' own.
+constexpr HostOp kOps[] = {
+    {"embed", true, batch_op<cpu::embed, abk_embed_args>, nullptr},
+    {"norm_add", false, plain_op<cpu::norm_add, abk_norm_add_args>, nullptr},
+    {"linear", false, plain_op<linear, abk_linear_args>, nullptr},
+    {"mlp", false, plain_op<cpu::mlp, abk_mlp_args>, cpu::mlp_scratch},
+    {"mla_project", true, batch_op<cpu::mla_project, abk_mla_project_args>, cpu::mla_project_scratch},
+    {"mla_attend", true, batch_op<cpu::mla_attend, abk_mla_attend_args>, nullptr},
+    {"gqa_attend", true, batch_op<cpu::gqa_attend, abk_gqa_attend_args>, nullptr},
+    {"moe_route", false, plain_op<cpu::moe_route, abk_moe_route_args>, nullptr},
+    {"moe_experts", false, plain_op<cpu::moe_experts, abk_moe_experts_args>, cpu::moe_experts_scratch},
+    {"logits", true, batch_op<cpu::logits, abk_logits_args>, cpu::logits_scratch},
+};
+
+aby_status supports(abk_device *device, const abk_op_desc *desc, std::uint64_t *scratch_bytes) {
   return Memory::guard([&] {
-    Memory::given(device, "scratch_bytes: device");
-    Memory::given(desc, "scratch_bytes: desc");
-    Memory::given(out, "scratch_bytes: out");
-    switch (desc->op) {
-    case ABK_OP_MLP:
-      *out = cpu::mlp_scratch(*desc);
-      return;
-    case ABK_OP_MLA_PROJECT:
-      *out = cpu::mla_project_scratch(*desc);
-      return;
-    case ABK_OP_MOE_EXPERTS:
-      *out = cpu::moe_experts_scratch(*desc);
-      return;
-    case ABK_OP_LOGITS:
-      *out = cpu::logits_scratch(*desc);
-      return;
-    case ABK_OP_MLA_ATTEND: // the workers' own
-    case ABK_OP_GQA_ATTEND:
-      *out = 0;
-      return;
-    default:
-      fail(ABY_ERROR_INVALID_ARGUMENT, "scratch_bytes: op ", desc->op, " is unknown");
-    }
+    Memory::given(device, "supports: device");
+    Memory::given(desc, "supports: desc");
+    Memory::given(scratch_bytes, "supports: scratch_bytes");
+    *scratch_bytes = scratch_of(find_op(kOps, desc->op, "cpu"), *desc);
   });
 }
 
-// Wraps an op that throws as a function of the contract.
-template <auto Op, typename Args> aby_status run_op(abk_stream *stream, const Args *args) {
-  return Memory::guard([&] { Op(CpuDevice::of(stream), check_call(stream, args)); });
+aby_status run(abk_stream *stream, const abk_batch *batch, abk_op op, const void *args) {
+  return Memory::guard([&] { run_op(find_op(kOps, op, "cpu"), stream, batch, args); });
 }
-
-template <auto Op, typename Args>
-aby_status run_batch_op(abk_stream *stream, const abk_batch *batch, const Args *args) {
-  return Memory::guard([&] {
-    check_call(stream, args);
-    Op(CpuDevice::of(stream), check_batch(batch, op_name(args)), *args);
-  });
-}
-
-// linear is overloaded: this picks the op.
-void linear_op(CpuDevice &device, const abk_linear_args &args) { cpu::linear(device, args); }
 
 } // namespace
 
@@ -143,6 +136,7 @@ const abk_backend *cpu_backend() {
       .device_close = device_close,
       .device_info = device_info,
       .buffer_create = Memory::buffer_create,
+      .buffer_wrap = Memory::buffer_wrap,
       .buffer_destroy = Memory::buffer_destroy,
       .weight_size = weight_size,
       .weight_create = weight_create,
@@ -156,17 +150,10 @@ const abk_backend *cpu_backend() {
       .copy = Memory::copy,
       .batch_create = Memory::batch_create,
       .batch_destroy = Memory::batch_destroy,
-      .scratch_bytes = scratch_bytes,
-      .embed = run_batch_op<cpu::embed, abk_embed_args>,
-      .norm_add = run_op<cpu::norm_add, abk_norm_add_args>,
-      .linear = run_op<linear_op, abk_linear_args>,
-      .mlp = run_op<cpu::mlp, abk_mlp_args>,
-      .mla_project = run_batch_op<cpu::mla_project, abk_mla_project_args>,
-      .mla_attend = run_batch_op<cpu::mla_attend, abk_mla_attend_args>,
-      .gqa_attend = run_batch_op<cpu::gqa_attend, abk_gqa_attend_args>,
-      .moe_route = run_op<cpu::moe_route, abk_moe_route_args>,
-      .moe_experts = run_op<cpu::moe_experts, abk_moe_experts_args>,
-      .logits = run_batch_op<cpu::logits, abk_logits_args>,
+      .cache_row_bytes = Memory::cache_row_bytes,
+      .cache_read = Memory::cache_read,
+      .supports = supports,
+      .run = run,
   };
   return &backend;
 }

@@ -1,7 +1,7 @@
 // The CPU backend: x86-64 from AVX2 on, wider instructions chosen at run time, dense products on oneDNN.
 #pragma once
 
-#include "backends/backend.h"
+#include "device/backend.h"
 
 namespace abyssal {
 

@@ -1,8 +1,8 @@
 // The ops of the CPU backend. They throw; cpu_backend.cpp turns that into a status.
 #pragma once
 
-#include "backends/common/host_batch.h"
 #include "backends/cpu/device/cpu_device.h"
+#include "backends/host/host_batch.h"
 
 namespace abyssal::cpu {
 
@@ -18,10 +18,10 @@ void moe_experts(CpuDevice &device, const abk_moe_experts_args &args);
 void logits(CpuDevice &device, const HostBatch &batch, const abk_logits_args &args);
 
 // Bytes of scratch that an op needs.
-std::uint64_t mlp_scratch(const abk_scratch_desc &desc);
-std::uint64_t mla_project_scratch(const abk_scratch_desc &desc);
-std::uint64_t moe_experts_scratch(const abk_scratch_desc &desc);
-std::uint64_t logits_scratch(const abk_scratch_desc &desc);
+std::uint64_t mlp_scratch(const abk_op_desc &desc);
+std::uint64_t mla_project_scratch(const abk_op_desc &desc);
+std::uint64_t moe_experts_scratch(const abk_op_desc &desc);
+std::uint64_t logits_scratch(const abk_op_desc &desc);
 
 // Carves aligned arrays out of one piece of memory, such as an op's scratch span. Used twice: without memory, to
 // measure.

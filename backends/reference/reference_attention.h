@@ -1,7 +1,7 @@
 // Pieces shared by the reference attention ops.
 #pragma once
 
-#include "backends/common/host_batch.h"
+#include "backends/host/host_batch.h"
 #include "backends/reference/reference_math.h"
 
 #include <algorithm>

@@ -2,7 +2,7 @@
 // on purpose. It runs each op when it is called; one thread.
 #pragma once
 
-#include "backends/backend.h"
+#include "device/backend.h"
 
 namespace abyssal {
 

@@ -1,5 +1,5 @@
 // embed, norm_add, linear, mlp, logits
-#include "backends/common/op_checks.h"
+#include "backends/host/op_checks.h"
 #include "backends/reference/reference_math.h"
 #include "backends/reference/reference_ops.h"
 

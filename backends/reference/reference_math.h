@@ -2,7 +2,7 @@
 // Activations are rounded only where they are stored into a buffer, and where the compute type asks for it.
 #pragma once
 
-#include "backends/common/host_buffer.h"
+#include "backends/host/host_buffer.h"
 #include "backends/reference/reference_weight.h"
 
 #include <span>

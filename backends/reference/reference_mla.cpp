@@ -1,5 +1,5 @@
 // mla_project, mla_attend
-#include "backends/common/attention_checks.h"
+#include "backends/host/attention_checks.h"
 #include "backends/reference/reference_attention.h"
 #include "backends/reference/reference_ops.h"
 

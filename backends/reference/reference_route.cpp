@@ -1,5 +1,5 @@
 // moe_route
-#include "backends/common/moe_checks.h"
+#include "backends/host/moe_checks.h"
 #include "backends/reference/reference_math.h"
 #include "backends/reference/reference_ops.h"
 

@@ -1,7 +1,7 @@
 // Weights of the reference backend: kept as they are stored, widened a row at a time.
 #pragma once
 
-#include "backends/common/host_weight.h"
+#include "backends/host/host_weight.h"
 
 #include <cstddef>
 #include <vector>

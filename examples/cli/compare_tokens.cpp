@@ -11,7 +11,7 @@ namespace cli {
 
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 std::vector<std::int32_t> ids_of(const Json &list, const std::string &file) {
   std::vector<std::int32_t> ids;

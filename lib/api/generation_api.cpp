@@ -33,27 +33,27 @@ float share_of(float given, const std::optional<float> &own, float off, const ch
   return given >= 0 ? given : own.value_or(off);
 }
 
-SamplingOptions sampling_options(const aby_reply_options &given, const ModelConfig &config) {
+SamplingOptions sampling_options(const aby_reply_options &given, const ModelSpec &spec) {
   if (!std::isfinite(given.temperature))
     fail(ABY_ERROR_INVALID_ARGUMENT, "temperature is ", given.temperature, "; expected a finite number");
   SamplingOptions options;
   if (given.temperature >= 0)
     options.temperature = given.temperature;
   else
-    options.temperature = config.do_sample ? config.temperature.value_or(1.0f) : 0.0f;
-  options.top_p = share_of(given.top_p, config.top_p, 1.0f, "top_p");
-  options.min_p = share_of(given.min_p, config.min_p, 0.0f, "min_p");
-  options.top_k = static_cast<std::uint32_t>(given.top_k >= 0 ? given.top_k : config.top_k.value_or(0));
+    options.temperature = spec.do_sample ? spec.temperature.value_or(1.0f) : 0.0f;
+  options.top_p = share_of(given.top_p, spec.top_p, 1.0f, "top_p");
+  options.min_p = share_of(given.min_p, spec.min_p, 0.0f, "min_p");
+  options.top_k = static_cast<std::uint32_t>(given.top_k >= 0 ? given.top_k : spec.top_k.value_or(0));
   options.seed = given.seed != ABY_SEED_RANDOM ? given.seed : random_seed();
   return options;
 }
 
-std::vector<std::uint32_t> words_of_mask(const std::uint32_t *words, std::uint64_t count, const ModelConfig &config) {
+std::vector<std::uint32_t> words_of_mask(const std::uint32_t *words, std::uint64_t count, const ModelSpec &spec) {
   if (words == nullptr && count == 0)
     return {};
   require(words, "mask");
-  if (count != static_cast<std::uint64_t>(config.vocab_size))
-    fail(ABY_ERROR_INVALID_ARGUMENT, "mask has ", count, " ids; the vocabulary has ", config.vocab_size);
+  if (count != static_cast<std::uint64_t>(spec.vocab_size))
+    fail(ABY_ERROR_INVALID_ARGUMENT, "mask has ", count, " ids; the vocabulary has ", spec.vocab_size);
   return {words, words + mask_words(static_cast<std::size_t>(count))};
 }
 
@@ -70,17 +70,17 @@ GenerationOptions generation_options(const aby_reply_options *raw_options, const
   if (given.logprobs < ABY_LOGPROBS_NONE || given.logprobs > ABY_LOGPROBS_MODEL)
     fail(ABY_ERROR_INVALID_ARGUMENT, "logprobs is ", given.logprobs, "; expected ABY_LOGPROBS_NONE or _MODEL");
   GenerationOptions options;
-  options.ignore_eos = given.ignore_eos != 0;
-  options.max_tokens = given.max_tokens;
-  options.sampling = sampling_options(given, model.config());
-  options.logprobs = given.logprobs == ABY_LOGPROBS_MODEL;
+  options.reply.ignore_eos = given.ignore_eos != 0;
+  options.reply.max_tokens = given.max_tokens;
+  options.reply.sampling = sampling_options(given, model.spec());
+  options.reply.logprobs = given.logprobs == ABY_LOGPROBS_MODEL;
   if (given.stop_token_count > 0) {
     require(given.stop_tokens, "stop_tokens");
-    options.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
+    options.reply.stop_tokens.assign(given.stop_tokens, given.stop_tokens + given.stop_token_count);
   }
-  options.mask = words_of_mask(given.mask, given.mask_count, model.config());
-  options.constraint = constraint_of(given, model);
-  options.plain = given.plain != 0;
+  options.reply.mask = words_of_mask(given.mask, given.mask_count, model.spec());
+  options.reply.constraint = constraint_of(given, model);
+  options.reply.plain = given.plain != 0;
   options.chunk = given.chunk;
   return options;
 }
@@ -148,7 +148,7 @@ aby_status aby_generation_set_mask(aby_generation *generation, const uint32_t *w
   return guard([&] {
     require(generation, "generation");
     Generation &reply = *generation->generation;
-    reply.set_mask(words_of_mask(words, count, reply.model().config()));
+    reply.set_mask(words_of_mask(words, count, reply.model().spec()));
   });
 }
 

@@ -2,7 +2,7 @@
 #include "api/handles.h"
 
 #include "base/cancel_flag.h"
-#include "engine/quantise_checkpoint.h"
+#include "load/quantise_checkpoint.h"
 #include "weights/memory_source.h"
 
 #include <cstdio>
@@ -145,26 +145,27 @@ aby_model *make_handle(std::shared_ptr<LoadedModel> model) {
 
 aby_model_info info_struct(const aby_model &handle) {
   LoadedModel &model = *handle.model;
-  const ModelConfig &c = model.config();
+  const ModelSpec &spec = model.spec();
+  const AttentionInfo attention = spec.attention().info();
+  const RoutedExperts routed = spec.routed();
   const TextParts &text = model.text();
   const auto u32 = [](std::int32_t value) { return static_cast<std::uint32_t>(value); };
-  const bool mla = c.attention == Attention::kMla;
   aby_model_info info{};
-  info.layers = u32(c.num_hidden_layers);
-  info.architecture = c.model_type.c_str();
-  info.attention = mla ? "mla" : "gqa";
+  info.layers = u32(spec.layer_count());
+  info.architecture = spec.model_type.c_str();
+  info.attention = attention.name;
   info.weight_types = handle.weight_types.c_str();
-  info.hidden_size = u32(c.hidden_size);
-  info.vocab_size = u32(c.vocab_size);
-  info.heads = u32(c.num_attention_heads);
-  info.kv_heads = mla ? 0 : u32(c.num_key_value_heads);
-  info.kv_lora_rank = mla ? u32(c.kv_lora_rank) : 0;
+  info.hidden_size = u32(spec.hidden_size);
+  info.vocab_size = u32(spec.vocab_size);
+  info.heads = u32(attention.heads);
+  info.kv_heads = u32(attention.kv_heads);
+  info.kv_lora_rank = u32(attention.kv_lora_rank);
   info.rope_dim = u32(model.rope().dim());
-  info.experts = u32(c.n_routed_experts);
-  info.top_k = u32(c.num_experts_per_tok);
-  info.context_length = u32(c.max_position_embeddings);
+  info.experts = u32(routed.experts);
+  info.top_k = u32(routed.top_k);
+  info.context_length = u32(spec.max_position_embeddings);
   info.mtp_layers = model.mtp() ? 1 : 0;
-  info.bos_token = c.bos_token_id;
+  info.bos_token = spec.bos_token_id;
   if (text.tokenizer && text.tokenizer->bos_token())
     info.bos_token = *text.tokenizer->bos_token();
   info.has_tokenizer = text.tokenizer ? 1 : 0;
@@ -200,9 +201,9 @@ aby_status aby_model_plan_get(aby_model_plan *out, size_t struct_size, const cha
   return guard([&] {
     check_out(out, struct_size, "aby_model_plan");
     require(path, "path");
-    ModelConfig config;
-    const ModelPlan plan = LoadedModel::plan(path, model_options(options), config);
-    fill_struct(out, struct_size, plan_struct(plan, config.num_hidden_layers), "aby_model_plan");
+    ModelSpec spec;
+    const ModelPlan plan = LoadedModel::plan(path, model_options(options), spec);
+    fill_struct(out, struct_size, plan_struct(plan, spec.layer_count()), "aby_model_plan");
   });
 }
 
@@ -249,7 +250,7 @@ aby_status aby_model_info_get(aby_model_info *out, size_t struct_size, const aby
 aby_status aby_model_eos_tokens(int32_t *out, size_t capacity, size_t *out_count, const aby_model *model) {
   return guard([&] {
     require(model, "model");
-    const auto &ids = model->model->config().eos_token_ids;
+    const auto &ids = model->model->spec().eos_token_ids;
     write_array(out, capacity, out_count, ids.data(), ids.size());
   });
 }

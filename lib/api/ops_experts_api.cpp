@@ -1,6 +1,6 @@
 #include "api/boundary.h"
 #include "api/handles.h"
-#include "engine/host_ops.h"
+#include "ops/host_ops.h"
 
 #include <abyssal/ops.h>
 
@@ -147,7 +147,7 @@ aby_status aby_moe_experts(const aby_experts *experts, const aby_moe_experts_arg
     const auto rows = static_cast<std::uint64_t>(given.tokens);
     const std::uint64_t row_bytes = rows * static_cast<std::uint64_t>(experts->hidden) * sizeof(float);
     const std::uint64_t chosen = rows * static_cast<std::uint64_t>(given.top_k);
-    abk_scratch_desc scratch{};
+    abk_op_desc scratch{};
     scratch.op = ABK_OP_MOE_EXPERTS;
     scratch.rows = given.tokens;
     scratch.hidden = experts->hidden;
@@ -169,7 +169,7 @@ aby_status aby_moe_experts(const aby_experts *experts, const aby_moe_experts_arg
     args.shared_down = raw(experts->shared_down);
     args.out = dense_rows(op.upload(nullptr, row_bytes), experts->hidden);
     args.scratch = op.scratch(scratch);
-    op.check(op.api().moe_experts(op.stream(), &args), "moe_experts");
+    op.run(ABK_OP_MOE_EXPERTS, nullptr, args);
     op.download(given.out, args.out.span, row_bytes);
     op.finish();
   });

@@ -1,6 +1,6 @@
 #include "api/boundary.h"
 #include "api/handles.h"
-#include "engine/host_ops.h"
+#include "ops/host_ops.h"
 
 #include <abyssal/ops.h>
 
@@ -75,9 +75,9 @@ std::int32_t check_batch(const aby_mla_attend_args &args) {
   return static_cast<std::int32_t>(longest);
 }
 
-abk_scratch_desc scratch_desc(const aby_mla_desc &desc, std::int32_t rows, std::int32_t context,
-                              std::uint32_t absorb_below) noexcept {
-  abk_scratch_desc scratch{};
+abk_op_desc scratch_desc(const aby_mla_desc &desc, std::int32_t rows, std::int32_t context,
+                         std::uint32_t absorb_below) noexcept {
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_MLA_ATTEND;
   scratch.rows = rows;
   scratch.context = context;
@@ -173,13 +173,14 @@ aby_status aby_mla_attend(const aby_mla *mla, const aby_mla_attend_args *raw_arg
     args.q = dense_rows(op.upload(given.q, bytes(rows * q_cols, sizeof(float))), q_cols);
     const std::int64_t cached =
         std::int64_t{given.blocks} * ABK_BLOCK_TOKENS * (desc.kv_lora_rank + desc.qk_rope_head_dim);
-    args.cache = op.upload(given.cache, bytes(cached, dtype_size(given.cache_dtype)));
+    const std::size_t element = dtype_size(given.cache_dtype);
+    args.cache = op.share(given.cache, bytes(cached, element), element);
     args.out = dense_rows(op.upload(nullptr, bytes(rows * out_cols, sizeof(float))), out_cols);
     args.scratch = op.scratch(scratch_desc(desc, rows, longest, args.absorb_below));
     {
       const Batch batch(mla->device, batch_desc);
       const DrainOnExit drain(*mla->device);
-      op.check(op.api().mla_attend(op.stream(), batch.get(), &args), "mla_attend");
+      op.run(ABK_OP_MLA_ATTEND, batch.get(), args);
       op.download(given.out, args.out.span, bytes(rows * out_cols, sizeof(float)));
       op.finish();
     }

@@ -1,6 +1,6 @@
 #include "api/boundary.h"
 #include "api/handles.h"
-#include "engine/host_ops.h"
+#include "ops/host_ops.h"
 
 #include <abyssal/ops.h>
 
@@ -89,7 +89,7 @@ aby_status aby_moe_route(aby_device *device, const aby_moe_route_args *raw_args)
     args.bias = bias ? bias->get() : nullptr;
     args.index = op.upload(nullptr, chosen * sizeof(std::int32_t));
     args.weight = op.upload(nullptr, chosen * sizeof(float));
-    op.check(op.api().moe_route(op.stream(), &args), "moe_route");
+    op.run(ABK_OP_MOE_ROUTE, nullptr, args);
     op.download(given.index, args.index, chosen * sizeof(std::int32_t));
     op.download(given.weight, args.weight, chosen * sizeof(float));
     op.finish();

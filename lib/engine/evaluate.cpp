@@ -77,16 +77,16 @@ private:
   const std::shared_ptr<LoadedModel> &model() const noexcept { return states_.front().sequence->model_; }
 
   void check(const State &state) const {
-    const ModelConfig &config = model()->config();
+    const ModelSpec &spec = model()->spec();
     const std::size_t length = state.sequence->tokens_.size();
     if (state.wanted.empty())
       fail(ABY_ERROR_INVALID_ARGUMENT, "there are no tokens to evaluate");
     for (std::size_t i = 0; i < state.wanted.size(); ++i) {
-      if (state.wanted[i] < 0 || state.wanted[i] >= config.vocab_size)
+      if (state.wanted[i] < 0 || state.wanted[i] >= spec.vocab_size)
         fail(ABY_ERROR_INVALID_ARGUMENT, "token ", state.wanted[i], " at index ", i, " is outside the vocabulary of ",
-             config.vocab_size);
+             spec.vocab_size);
     }
-    const auto context = static_cast<std::size_t>(config.max_position_embeddings);
+    const auto context = static_cast<std::size_t>(spec.max_position_embeddings);
     if (state.wanted.size() > context || length > context - state.wanted.size())
       fail(ABY_ERROR_CONTEXT_FULL, length, " tokens and ", state.wanted.size(), " new ones exceed the context of ",
            context);
@@ -149,8 +149,8 @@ private:
   }
 
   void prepare_outputs(State &state) {
-    const ModelConfig &config = model()->config();
-    const auto layers = static_cast<std::size_t>(config.num_hidden_layers);
+    const ModelSpec &spec = model()->spec();
+    const auto layers = spec.layers.size();
     if (options_.keep_hidden || options_.keep_layers)
       state.outputs.hidden.resize(layers + 1);
     if (options_.keep_routes) {

@@ -1,9 +1,10 @@
-// A model ready to run: config, prepared weights, text, and the cache that its sequences share.
+// A model ready to run: spec, prepared weights, text, and the cache that its sequences share.
 #pragma once
 
-#include "engine/packed_cache.h"
 #include "engine/paged_cache.h"
-#include "engine/text_parts.h"
+#include "load/model_plan.h"
+#include "load/packed_cache.h"
+#include "load/text_parts.h"
 #include "model/forward.h"
 #include "text/constraint.h"
 
@@ -16,42 +17,18 @@
 
 namespace abyssal {
 
-struct ModelOptions {
-  DevicePtr device; // null: opened from device_options
-  DeviceOptions device_options;
-  aby_dtype activations = ABY_DTYPE_AUTO; // F32, BF16, I8 and I16 too; see abyssal.h
-  aby_dtype rows = ABY_DTYPE_AUTO;        // of activations, F32 or BF16: settled when a checkpoint is opened
-  aby_weights_kind weights = ABY_WEIGHTS_STORED;
-  aby_dtype cache_dtype = ABY_DTYPE_AUTO;
-  std::uint64_t cache_tokens = 0;
-  std::uint32_t absorb_below = 128;
-  bool mtp = false;
-  PackedCacheOptions packed_cache;
-  std::string tokenizer; // folder, or "" for the checkpoint's own
-  std::function<bool(aby_stage stage, std::uint64_t done, std::uint64_t total)> progress; // false cancels; may be empty
-};
-
-struct ModelPlan {
-  WeightTotals totals;
-  std::uint64_t active_parameters = 0;
-  std::uint64_t cache_bytes_per_token = 0;
-  std::uint64_t cache_tokens = 0;
-  std::uint64_t scratch_bytes = 0;
-  std::uint32_t chunk = 0; // tokens of a pass, unless the caller says
-};
-
 class LoadedModel {
 public:
   static std::shared_ptr<LoadedModel> open(const std::string &path, const ModelOptions &options);
   static std::shared_ptr<LoadedModel>
   open_tensors(const std::string &config_json, std::shared_ptr<const TensorSource> source, const ModelOptions &options);
   // What open would need; reads headers only.
-  static ModelPlan plan(const std::string &path, const ModelOptions &options, ModelConfig &config_out);
+  static ModelPlan plan(const std::string &path, const ModelOptions &options, ModelSpec &spec_out);
 
   // Replaces weights. Throws BUSY while an evaluation runs, NOT_FOUND for a tensor that the model does not have.
   void update(const std::shared_ptr<const TensorSource> &replacements);
 
-  const ModelConfig &config() const noexcept { return config_; }
+  const ModelSpec &spec() const noexcept { return spec_; }
   const ModelPlan &plan() const noexcept { return plan_; }
   const DevicePtr &device() const noexcept { return device_; }
   const TextParts &text() const noexcept { return text_; }
@@ -76,14 +53,14 @@ public:
   std::shared_mutex &weights_mutex() noexcept { return weights_mutex_; }
 
 private:
-  LoadedModel(ModelConfig config, std::shared_ptr<const TensorSource> source, const ModelOptions &options,
-              DevicePtr device, TextParts text);
+  LoadedModel(ModelSpec spec, std::shared_ptr<const TensorSource> source, const ModelOptions &options, DevicePtr device,
+              TextParts text);
   // cache: null for none.
   void load(const ModelOptions &options, std::unique_ptr<PackedCache> cache);
   // The source as the weights are made from it.
   std::shared_ptr<const TensorSource> prepared(const std::shared_ptr<const TensorSource> &source) const;
 
-  ModelConfig config_;
+  ModelSpec spec_;
   std::shared_ptr<const TensorSource> source_; // as stored, and replaced
   DevicePtr device_;
   TextParts text_;

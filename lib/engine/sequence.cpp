@@ -122,69 +122,75 @@ OutputArray Sequence::output(aby_output_kind kind, std::int32_t layer) {
   const auto lock = enter();
   if (kind >= ABY_OUTPUT_CACHE_C_KV && kind <= ABY_OUTPUT_CACHE_V)
     return cache_output(kind, layer);
-  const ModelConfig &c = model_->config();
+  const ModelSpec &spec = model_->spec();
+  const std::int32_t layers = spec.layer_count();
   const auto need = [&](bool kept, const char *what) {
     if (!has_outputs_ || !kept)
       fail(ABY_ERROR_STATE, "the last evaluation of the sequence kept no ", what);
   };
-  const bool last = layer == -1 || layer == c.num_hidden_layers;
+  const bool last = layer == -1 || layer == layers;
   switch (kind) {
   case ABY_OUTPUT_LOGITS:
     need(kept_.logits > 0, "logits");
-    return rows_of(outputs_.logits, ABY_DTYPE_F32, c.vocab_size);
+    return rows_of(outputs_.logits, ABY_DTYPE_F32, spec.vocab_size);
   case ABY_OUTPUT_HIDDEN:
-    if (layer < -1 || layer > c.num_hidden_layers)
-      fail(ABY_ERROR_INVALID_ARGUMENT, "hidden states of layer ", layer, ": expected -1 to ", c.num_hidden_layers);
+    if (layer < -1 || layer > layers)
+      fail(ABY_ERROR_INVALID_ARGUMENT, "hidden states of layer ", layer, ": expected -1 to ", layers);
     need(kept_.keep_layers || (last && kept_.keep_hidden), "hidden states of this layer");
-    return rows_of(outputs_.hidden[static_cast<std::size_t>(last ? c.num_hidden_layers : layer)], ABY_DTYPE_F32,
-                   c.hidden_size);
+    return rows_of(outputs_.hidden[static_cast<std::size_t>(last ? layers : layer)], ABY_DTYPE_F32, spec.hidden_size);
   case ABY_OUTPUT_ROUTE_INDEX:
-  case ABY_OUTPUT_ROUTE_WEIGHT:
-    if (layer < 0 || layer >= c.num_hidden_layers || !c.is_moe_layer(layer))
+  case ABY_OUTPUT_ROUTE_WEIGHT: {
+    const bool known = layer >= 0 && layer < layers;
+    const auto at = static_cast<std::size_t>(layer);
+    const std::int32_t top_k = known ? spec.layers[at].feed_forward->routed().top_k : 0;
+    if (top_k == 0)
       fail(ABY_ERROR_INVALID_ARGUMENT, "routes of layer ", layer, ": it is not a MoE layer");
     need(kept_.keep_routes, "routes");
     if (kind == ABY_OUTPUT_ROUTE_INDEX)
-      return rows_of(outputs_.route_index[static_cast<std::size_t>(layer)], ABY_DTYPE_I32, c.num_experts_per_tok);
-    return rows_of(outputs_.route_weight[static_cast<std::size_t>(layer)], ABY_DTYPE_F32, c.num_experts_per_tok);
+      return rows_of(outputs_.route_index[at], ABY_DTYPE_I32, top_k);
+    return rows_of(outputs_.route_weight[at], ABY_DTYPE_F32, top_k);
+  }
   case ABY_OUTPUT_MTP_LOGITS:
     need(kept_.mtp && kept_.logits > 0, "MTP logits");
-    return rows_of(outputs_.mtp_logits, ABY_DTYPE_F32, c.vocab_size);
+    return rows_of(outputs_.mtp_logits, ABY_DTYPE_F32, spec.vocab_size);
   case ABY_OUTPUT_MTP_HIDDEN:
     need(kept_.mtp && kept_.keep_hidden, "MTP hidden states");
-    return rows_of(outputs_.mtp_hidden, ABY_DTYPE_F32, c.hidden_size);
+    return rows_of(outputs_.mtp_hidden, ABY_DTYPE_F32, spec.hidden_size);
   default:
     fail(ABY_ERROR_INVALID_ARGUMENT, "output ", kind, " is not known");
   }
 }
 
 OutputArray Sequence::cache_output(aby_output_kind kind, std::int32_t layer) {
-  const ModelConfig &c = model_->config();
-  const bool mla = c.attention == Attention::kMla;
   const bool latent = kind == ABY_OUTPUT_CACHE_C_KV || kind == ABY_OUTPUT_CACHE_K_ROPE;
-  if (latent != mla)
-    fail(ABY_ERROR_STATE, "the model caches ",
-         mla ? "latent rows (c_kv, k_rope), not K and V" : "K and V, not latent rows");
   PagedCache &cache = model_->cache();
-  if (layer < 0 || static_cast<std::size_t>(layer) >= cache.layers().size())
+  const bool known = layer >= 0 && static_cast<std::size_t>(layer) < cache.layers().size();
+  const std::span<const CacheSpec> caches = cache.caches(known ? static_cast<std::size_t>(layer) : 0);
+  const bool has_latent = caches.front().kind == ABK_CACHE_LATENT;
+  if (latent != has_latent)
+    fail(ABY_ERROR_STATE, "the model caches ",
+         has_latent ? "latent rows (c_kv, k_rope), not K and V" : "K and V, not latent rows");
+  if (!known)
     fail(ABY_ERROR_INVALID_ARGUMENT, "cache of layer ", layer, ": expected 0 to ", cache.layers().size() - 1);
-  const bool main = layer < c.num_hidden_layers;
+  const std::size_t which = kind == ABY_OUTPUT_CACHE_V ? 1 : 0;
+  const CacheSpec &spec = caches[which];
+  const bool main = layer < model_->spec().layer_count();
   const auto length = static_cast<std::int64_t>(main ? evaluated_ : mtp_rows_);
   std::vector<float> rows;
   {
     const std::lock_guard queue(model_->device()->queue_mutex());
-    rows = cache.read(static_cast<std::size_t>(layer), kind == ABY_OUTPUT_CACHE_V, blocks_, length);
+    rows = cache.read(static_cast<std::size_t>(layer), which, blocks_, length);
   }
   if (!latent) {
     cache_copy_ = std::move(rows);
-    return {ABY_DTYPE_F32, cache_copy_.data(), {length, c.num_key_value_heads, c.head_dim}};
+    return {ABY_DTYPE_F32, cache_copy_.data(), {length, spec.heads, spec.width}};
   }
   // A latent row is [c_kv | k_rope]; the part asked for is copied out of each row.
-  const std::int64_t begin = kind == ABY_OUTPUT_CACHE_C_KV ? 0 : c.kv_lora_rank;
-  const std::int64_t cols = kind == ABY_OUTPUT_CACHE_C_KV ? c.kv_lora_rank : c.qk_rope_head_dim;
-  const std::int64_t width = cache.kind().first.width;
+  const std::int64_t begin = kind == ABY_OUTPUT_CACHE_C_KV ? 0 : spec.width;
+  const std::int64_t cols = kind == ABY_OUTPUT_CACHE_C_KV ? spec.width : spec.rope_dim;
   cache_copy_.resize(static_cast<std::size_t>(length * cols));
   for (std::int64_t row = 0; row < length; ++row)
-    std::copy_n(rows.begin() + row * width + begin, cols, cache_copy_.begin() + row * cols);
+    std::copy_n(rows.begin() + row * spec.values() + begin, cols, cache_copy_.begin() + row * cols);
   return {ABY_DTYPE_F32, cache_copy_.data(), {length, cols}};
 }
 

@@ -2,8 +2,8 @@
 
 #include "base/cancel_flag.h"
 #include "base/status.h"
-#include "model/decoder.h"
 #include "model/mtp.h"
+#include "model/pass.h"
 #include "model/ragged.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ void check_cancelled(std::span<const PassSequence> sequences) {
 
 // Copies the rows of `from` that are kept to the end of each sequence's vector.
 template <typename Element, typename Wanted>
-void keep_rows(const PassContext &pass, const Ragged &ragged, abk_span from, std::int64_t cols, Wanted &&wanted) {
+void keep_rows(const Pass &pass, const Ragged &ragged, abk_span from, std::int64_t cols, Wanted &&wanted) {
   for (std::size_t i = 0; i < ragged.sequences.size(); ++i) {
     const PassSequence &sequence = ragged.sequences[i];
     std::vector<Element> *to = wanted(sequence);
@@ -37,47 +37,43 @@ void keep_rows(const PassContext &pass, const Ragged &ragged, abk_span from, std
   }
 }
 
-void keep_hidden(const PassContext &pass, const Ragged &ragged, const Buffer &buffer, std::size_t slot, bool last) {
-  keep_rows<float>(pass, ragged, buffer.at(0), pass.config.hidden_size, [&](const PassSequence &sequence) {
+void keep_hidden(const Pass &pass, const Ragged &ragged, const Buffer &buffer, std::size_t slot, bool last) {
+  keep_rows<float>(pass, ragged, buffer.at(0), pass.spec.hidden_size, [&](const PassSequence &sequence) {
     const bool wanted = sequence.keep_layers || (last && sequence.keep_hidden);
     return wanted ? &sequence.out->hidden[slot] : nullptr;
   });
 }
 
-void keep_routes(const PassContext &pass, const Ragged &ragged, std::size_t layer) {
+void keep_routes(const Pass &pass, const Ragged &ragged, std::size_t layer, std::int64_t top_k) {
   const Workspace::Buffers &at = pass.workspace.at();
-  const std::int64_t top_k = pass.config.num_experts_per_tok;
-  keep_rows<std::int32_t>(pass, ragged, at.index.at(0), top_k, [&](const PassSequence &sequence) {
+  keep_rows<std::int32_t>(pass, ragged, at.route_index.at(0), top_k, [&](const PassSequence &sequence) {
     return sequence.keep_routes ? &sequence.out->route_index[layer] : nullptr;
   });
-  keep_rows<float>(pass, ragged, at.weight.at(0), top_k, [&](const PassSequence &sequence) {
+  keep_rows<float>(pass, ragged, at.route_weight.at(0), top_k, [&](const PassSequence &sequence) {
     return sequence.keep_routes ? &sequence.out->route_weight[layer] : nullptr;
   });
 }
 
-void run_layers(const PassContext &pass, const Ragged &ragged) {
+void run_layers(const Pass &pass, const Ragged &ragged) {
   const ModelWeights &weights = *pass.model.weights;
-  abk_embed_args embed{};
-  embed.table = raw(weights.embed);
-  embed.out = pass.residual();
-  pass.device.check(pass.api.embed(pass.device.stream(), pass.batch, &embed), "embed");
+  embed(pass, weights.embed);
   for (std::size_t i = 0; i < weights.layers.size(); ++i) {
     check_cancelled(ragged.sequences);
     const LayerWeights &layer = weights.layers[i];
     norm_add(pass, i > 0, layer.input_norm, pass.normed());
     keep_hidden(pass, ragged, pass.workspace.at().residual, i, false);
-    attention(pass, layer, pass.model.cache[i]);
+    layer.attention->run(pass, pass.model.cache[i]);
     norm_add(pass, true, layer.post_attention_norm, pass.normed());
-    feed_forward(pass, layer);
-    if (layer.moe)
-      keep_routes(pass, ragged, i);
+    layer.feed_forward->run(pass);
+    if (const std::int32_t top_k = pass.spec.layers[i].feed_forward->routed().top_k; top_k > 0)
+      keep_routes(pass, ragged, i, top_k);
   }
 }
 
 // Final norm and head. With `all` the normed hidden states of every row are made, else only those of the logits' rows.
-void finish(const PassContext &pass, const Ragged &ragged, bool all) {
+void finish(const Pass &pass, const Ragged &ragged, bool all) {
   const ModelWeights &weights = *pass.model.weights;
-  const abk_rows final = pass.f32(pass.workspace.at().final, pass.config.hidden_size);
+  const abk_rows final = pass.f32(pass.workspace.at().final, pass.spec.hidden_size);
   norm_add(pass, true, weights.norm, all ? final : abk_rows{});
   if (all)
     keep_hidden(pass, ragged, pass.workspace.at().final, weights.layers.size(), true);
@@ -89,14 +85,12 @@ void finish(const PassContext &pass, const Ragged &ragged, bool all) {
 
 void forward_pass(const DevicePtr &device, Workspace &workspace, const ForwardModel &model,
                   std::span<const PassSequence> sequences) {
-  const ModelConfig &config = *model.config;
   const Ragged ragged(sequences, *model.rope);
   workspace.reserve(ragged.workspace_size());
   const Batch batch(device, ragged.desc());
   const DrainOnExit drain(*device);
-  const ProfiledPass profiled(*device, model);
-  ProfiledPass::note(batch.get(), ragged.desc());
-  const PassContext pass{*device, profiled.api(), workspace, model, config, ragged.rows(), batch.get()};
+  Profile *profile = model.profile != nullptr && model.profile->on() ? model.profile : nullptr;
+  const Pass pass{*device, workspace, model, *model.spec, ragged.rows(), batch.get(), sequences, profile};
 
   run_layers(pass, ragged);
   const bool mtp = std::any_of(sequences.begin(), sequences.end(), [](const PassSequence &s) { return s.mtp; });

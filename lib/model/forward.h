@@ -13,18 +13,11 @@
 
 namespace abyssal {
 
-// Cached rows of one layer: latent rows in `first` for MLA; K and V in `first` and `second` for grouped-query
-// attention.
-struct LayerCache {
-  abk_span first{};
-  abk_span second{};
-};
-
 // What of a pass is kept, per sequence; a pass appends its rows.
 struct SequenceOutputs {
   std::vector<float> logits;                          // [n, vocab]
   std::vector<std::vector<float>> hidden;             // [layers + 1] of [n, hidden]; the last after the final norm
-  std::vector<std::vector<std::int32_t>> route_index; // [layers] of [n, top_k]; empty for dense layers
+  std::vector<std::vector<std::int32_t>> route_index; // [layers] of [n, top_k]; empty for layers without experts
   std::vector<std::vector<float>> route_weight;       // the same
   std::vector<float> mtp_logits;                      // [n, vocab]
   std::vector<float> mtp_hidden;                      // [n, hidden]
@@ -47,8 +40,14 @@ struct PassSequence {
   const std::int32_t *cancel = nullptr;
 };
 
+// Queries of a pass times the keys that each attends to.
+inline std::uint64_t attended_pairs(const PassSequence &sequence) noexcept {
+  const std::uint64_t fresh = sequence.tokens.size();
+  return fresh * static_cast<std::uint64_t>(sequence.context) + fresh * (fresh + 1) / 2;
+}
+
 struct ForwardModel {
-  const ModelConfig *config = nullptr;
+  const ModelSpec *spec = nullptr;
   const ModelWeights *weights = nullptr;
   const Rope *rope = nullptr;
   std::span<const LayerCache> cache; // [layers, and one more with MTP]

@@ -1,48 +1,22 @@
 // The weights of a model, by their place in the forward pass. Null where a model has none.
 #pragma once
 
-#include "model/config.h"
+#include "model/spec.h"
 #include "model/weight_visitor.h"
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 namespace abyssal {
 
-struct MlaWeights {
-  WeightPtr q_a, q_a_norm; // null without q_lora_rank
-  WeightPtr q_b;           // q_b_proj, or q_proj without q_lora_rank
-  WeightPtr kv_a, kv_a_norm, kv_b;
-  WeightPtr k_b, v_b; // kv_b in halves, a head to a matrix, where the checkpoint stores them so
-  WeightPtr q_a_bias, kv_a_bias;
-};
-
-struct GqaWeights {
-  WeightPtr q, k, v;
-  WeightPtr q_bias, k_bias, v_bias;
-};
-
-struct MlpWeights {
-  WeightPtr gate, up, down;
-};
-
-struct MoeWeights {
-  WeightPtr router;      // gate.weight [experts, hidden]
-  WeightPtr router_bias; // e_score_correction_bias, noaux_tc only
-  MlpWeights experts;    // stacked
-  MlpWeights shared;     // null without shared experts
-};
-
 struct LayerWeights {
   WeightPtr input_norm, post_attention_norm;
-  std::optional<MlaWeights> mla;
-  std::optional<GqaWeights> gqa;
-  WeightPtr o, o_bias;
-  std::optional<MlpWeights> mlp; // dense layers
-  std::optional<MoeWeights> moe;
+  std::unique_ptr<const Attention> attention;
+  std::unique_ptr<const FeedForward> feed_forward;
 };
 
-// The multi-token-prediction layer, stored as layer num_hidden_layers.
+// The multi-token-prediction layer, stored as one more layer.
 struct MtpWeights {
   WeightPtr embed, enorm, hnorm, eh_proj;
   LayerWeights layer;
@@ -57,7 +31,7 @@ struct ModelWeights {
   std::optional<MtpWeights> mtp;
 };
 
-// Visits every weight that the config asks for, the MTP layer only with mtp, and returns what the visitor gave.
-ModelWeights visit_weights(const ModelConfig &config, bool mtp, WeightVisitor &visitor);
+// Visits every weight that the spec asks for, the MTP layer only with mtp, and returns what the visitor gave.
+ModelWeights visit_weights(const ModelSpec &spec, bool mtp, WeightVisitor &visitor);
 
 } // namespace abyssal

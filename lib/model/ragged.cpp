@@ -61,9 +61,9 @@ WorkspaceSize Ragged::workspace_size() const noexcept {
   return size;
 }
 
-void logits_of_last_rows(const PassContext &pass, const Ragged &ragged, abk_rows x, const WeightPtr &norm,
+void logits_of_last_rows(const Pass &pass, const Ragged &ragged, abk_rows x, const WeightPtr &norm,
                          const WeightPtr &head, std::vector<float> &(*where)(SequenceOutputs &)) {
-  const std::int64_t vocab = pass.config.vocab_size;
+  const std::int64_t vocab = pass.spec.vocab_size;
   std::vector<std::int32_t> row_ids;
   for (std::size_t i = 0; i < ragged.sequences.size(); ++i) {
     const PassSequence &sequence = ragged.sequences[i];
@@ -81,11 +81,11 @@ void logits_of_last_rows(const PassContext &pass, const Ragged &ragged, abk_rows
       args.row_ids = row_ids.data();
       args.x = x;
       args.norm = raw(norm);
-      args.epsilon = pass.config.rms_norm_eps;
+      args.epsilon = pass.spec.rms_norm_eps;
       args.head = raw(head);
       args.out = pass.f32(pass.workspace.at().logits, vocab);
-      args.scratch = pass.workspace.at().scratch.at(0);
-      pass.device.check(pass.api.logits(pass.device.stream(), pass.batch, &args), "logits");
+      args.scratch = pass.scratch();
+      pass.run(ABK_OP_LOGITS, Part::kHead, args, [&] { return products(rows, {head}); });
       copy_rows_out(pass, to + done * vocab, args.out.span, rows * vocab);
     }
   }

@@ -1,7 +1,7 @@
 // The host side of a ragged batch: token ids, positions, block tables and the rope table of one pass.
 #pragma once
 
-#include "model/decoder.h"
+#include "model/pass.h"
 
 #include <span>
 #include <vector>
@@ -33,15 +33,14 @@ template <typename Element> Element *append_rows(std::vector<Element> &to, std::
 }
 
 // Queues a copy of `count` contiguous elements to the host.
-template <typename Element>
-void copy_rows_out(const PassContext &pass, Element *to, abk_span from, std::int64_t count) {
+template <typename Element> void copy_rows_out(const Pass &pass, Element *to, abk_span from, std::int64_t count) {
   pass.device.check(
-      pass.api.copy_out(pass.device.stream(), to, from, static_cast<std::uint64_t>(count) * sizeof(Element)),
+      pass.device.api().copy_out(pass.device.stream(), to, from, static_cast<std::uint64_t>(count) * sizeof(Element)),
       "copy_out");
 }
 
 // Logits of the last rows that each sequence asks for, appended to the vector that `where` picks.
-void logits_of_last_rows(const PassContext &pass, const Ragged &ragged, abk_rows x, const WeightPtr &norm,
+void logits_of_last_rows(const Pass &pass, const Ragged &ragged, abk_rows x, const WeightPtr &norm,
                          const WeightPtr &head, std::vector<float> &(*where)(SequenceOutputs &));
 
 } // namespace abyssal

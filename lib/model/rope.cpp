@@ -48,12 +48,9 @@ void scale_llama3(std::vector<double> &frequency, const RopeConfig &rope) {
 
 } // namespace
 
-Rope::Rope(const ModelConfig &config) {
-  const RopeConfig &rope = config.rope;
-  const bool mla = config.attention == Attention::kMla;
-  const std::int32_t dim = mla ? config.qk_rope_head_dim : config.head_dim;
-  std::vector<double> frequency = plain_frequencies(rope.theta, dim);
-  double score = 1.0 / std::sqrt(static_cast<double>(mla ? config.qk_nope_head_dim + dim : dim));
+Rope::Rope(const RopeConfig &rope) {
+  std::vector<double> frequency = plain_frequencies(rope.theta, rope.dim);
+  double score = 1.0 / std::sqrt(static_cast<double>(rope.score_dim));
   switch (rope.scaling) {
   case RopeScaling::kNone:
     break;
@@ -62,10 +59,10 @@ Rope::Rope(const ModelConfig &config) {
       f /= rope.factor;
     break;
   case RopeScaling::kYarn:
-    scale_yarn(frequency, rope, dim);
+    scale_yarn(frequency, rope, rope.dim);
     attention_factor_ =
         static_cast<float>(yarn_mscale(rope.factor, rope.mscale) / yarn_mscale(rope.factor, rope.mscale_all_dim));
-    if (mla && rope.mscale_all_dim != 0)
+    if (rope.scores_scaled && rope.mscale_all_dim != 0)
       score *= std::pow(yarn_mscale(rope.factor, rope.mscale_all_dim), 2);
     break;
   case RopeScaling::kLlama3:

@@ -1,7 +1,7 @@
 // Rotary position embedding: frequencies of every scaling in use, and the table of one pass.
 #pragma once
 
-#include "model/config.h"
+#include "model/spec.h"
 
 #include <cstdint>
 #include <vector>
@@ -10,7 +10,7 @@ namespace abyssal {
 
 class Rope {
 public:
-  explicit Rope(const ModelConfig &config);
+  explicit Rope(const RopeConfig &rope);
 
   std::int32_t dim() const noexcept { return static_cast<std::int32_t>(2 * inverse_frequency_.size()); }
   const std::vector<float> &inverse_frequency() const noexcept { return inverse_frequency_; }

@@ -10,71 +10,88 @@ namespace abyssal {
 
 // Bytes of each member of Buffers, in its order.
 struct Workspace::Sizes {
-  static constexpr std::size_t kCount = 15;
+  static constexpr std::size_t kCount = 11;
   std::array<std::uint64_t, kCount> bytes;
   static std::array<Buffer Buffers::*, kCount> members() {
-    return {&Buffers::residual, &Buffers::normed, &Buffers::delta,    &Buffers::final,      &Buffers::q,
-            &Buffers::k,        &Buffers::v,      &Buffers::attended, &Buffers::router,     &Buffers::index,
-            &Buffers::weight,   &Buffers::logits, &Buffers::mtp_pair, &Buffers::mtp_hidden, &Buffers::scratch};
+    return {&Buffers::residual,    &Buffers::normed,       &Buffers::delta,  &Buffers::final,
+            &Buffers::route_index, &Buffers::route_weight, &Buffers::logits, &Buffers::mtp_pair,
+            &Buffers::mtp_hidden,  &Buffers::arena,        &Buffers::scratch};
   }
 };
 
-Workspace::Workspace(DevicePtr device, const ModelConfig &config, aby_dtype activations, std::uint32_t absorb_below,
+namespace {
+
+// Layers that share both parts need the same memory: one of each is enough to ask.
+std::vector<LayerSpec> kinds_of(const std::vector<LayerSpec> &layers) {
+  std::vector<LayerSpec> kinds;
+  for (const LayerSpec &layer : layers) {
+    const bool known = std::any_of(kinds.begin(), kinds.end(), [&](const LayerSpec &kind) {
+      return kind.attention == layer.attention && kind.feed_forward == layer.feed_forward;
+    });
+    if (!known)
+      kinds.push_back(layer);
+  }
+  return kinds;
+}
+
+} // namespace
+
+Workspace::Workspace(DevicePtr device, const ModelSpec &spec, aby_dtype activations, std::uint32_t absorb_below,
                      bool mtp)
-    : device_(std::move(device)), config_(config), activations_(activations), absorb_below_(absorb_below), mtp_(mtp) {}
+    : device_(std::move(device)), spec_(spec), activations_(activations), absorb_below_(absorb_below), mtp_(mtp),
+      layers_(kinds_of(spec.all_layers(mtp))) {}
+
+PassShape Workspace::shape_of(const WorkspaceSize &size) const noexcept {
+  return {.hidden = spec_.hidden_size,
+          .rows = size.rows,
+          .context = size.context,
+          .activations = activations_,
+          .absorb_below = absorb_below_};
+}
+
+std::uint64_t Workspace::arena_bytes(const WorkspaceSize &size) const {
+  const PassShape shape = shape_of(size);
+  std::uint64_t most = 0;
+  for (const LayerSpec &layer : layers_)
+    most = std::max({most, layer.attention->arena_bytes(shape), layer.feed_forward->arena_bytes(shape)});
+  return most;
+}
 
 std::uint64_t Workspace::scratch_bytes(const WorkspaceSize &size) const {
-  const ModelConfig &c = config_;
-  abk_scratch_desc desc{};
-  desc.context = size.context;
-  desc.hidden = c.hidden_size;
-  desc.experts = c.n_routed_experts;
-  desc.top_k = c.num_experts_per_tok;
-  desc.shared_inter = c.n_shared_experts * c.moe_intermediate_size;
-  desc.vocab = c.vocab_size;
-  desc.heads = c.num_attention_heads;
-  desc.kv_heads = c.num_key_value_heads;
-  desc.head_dim = c.head_dim;
-  desc.q_lora = c.q_lora_rank;
-  desc.kv_lora = c.kv_lora_rank;
-  desc.qk_nope = c.qk_nope_head_dim;
-  desc.rope_dim = c.qk_rope_head_dim;
-  desc.v_dim = c.v_head_dim;
-  desc.absorb_below = absorb_below_;
-
+  const PassShape shape = shape_of(size);
   std::uint64_t most = 0;
-  const auto take = [&](abk_op op, std::int32_t rows, std::int32_t inter) {
-    desc.op = op;
-    desc.rows = rows;
-    desc.inter = inter;
+  const auto ask = [&](const abk_op_desc &desc) {
     std::uint64_t bytes = 0;
-    device_->check(device_->api().scratch_bytes(device_->handle(), &desc, &bytes), "scratch_bytes");
+    device_->check(device_->api().supports(device_->handle(), &desc, &bytes), "supports");
     most = std::max(most, bytes);
   };
-  take(ABK_OP_MLP, size.rows, c.intermediate_size);
-  if (c.attention == Attention::kMla) {
-    take(ABK_OP_MLA_PROJECT, size.rows, 0);
-    take(ABK_OP_MLA_ATTEND, size.rows, 0);
-  } else {
-    take(ABK_OP_GQA_ATTEND, size.rows, 0);
+  for (const LayerSpec &layer : layers_) {
+    for (const abk_op_desc &desc : layer.attention->ops(shape))
+      ask(desc);
+    for (const abk_op_desc &desc : layer.feed_forward->ops(shape))
+      ask(desc);
   }
-  if (c.n_routed_experts > 0)
-    take(ABK_OP_MOE_EXPERTS, size.rows, c.moe_intermediate_size);
-  take(ABK_OP_LOGITS, size.logits_rows, 0);
+  abk_op_desc desc{};
+  desc.hidden = spec_.hidden_size;
+  desc.vocab = spec_.vocab_size;
+  desc.rows = size.rows;
+  for (const abk_op op : {ABK_OP_EMBED, ABK_OP_NORM_ADD}) {
+    desc.op = op;
+    ask(desc);
+  }
+  desc.op = ABK_OP_LOGITS;
+  desc.rows = size.logits_rows;
+  ask(desc);
   return most;
 }
 
 Workspace::Sizes Workspace::sizes_for(const WorkspaceSize &size) const {
-  const ModelConfig &c = config_;
-  const bool mla = c.attention == Attention::kMla;
   const auto rows = static_cast<std::uint64_t>(size.rows);
-  const auto hidden = static_cast<std::uint64_t>(c.hidden_size);
-  const auto heads = static_cast<std::uint64_t>(c.num_attention_heads);
-  const auto q_dim = static_cast<std::uint64_t>(mla ? c.qk_nope_head_dim + c.qk_rope_head_dim : c.head_dim);
-  const auto v_dim = static_cast<std::uint64_t>(mla ? c.v_head_dim : c.head_dim);
-  const auto kv = mla ? 0 : static_cast<std::uint64_t>(c.num_key_value_heads) * static_cast<std::uint64_t>(c.head_dim);
-  const auto experts = static_cast<std::uint64_t>(c.n_routed_experts);
-  const auto top_k = static_cast<std::uint64_t>(c.num_experts_per_tok);
+  const auto hidden = static_cast<std::uint64_t>(spec_.hidden_size);
+  std::int32_t most_routes = 0;
+  for (const LayerSpec &layer : layers_)
+    most_routes = std::max(most_routes, layer.feed_forward->routed().top_k);
+  const auto top_k = static_cast<std::uint64_t>(most_routes);
   const std::uint64_t act = dtype_size(activations_);
   const std::uint64_t mtp = mtp_ ? 1 : 0;
   Sizes sizes{};
@@ -82,16 +99,12 @@ Workspace::Sizes Workspace::sizes_for(const WorkspaceSize &size) const {
                  rows * hidden * act,
                  rows * hidden * 4,
                  rows * hidden * 4,
-                 rows * heads * q_dim * act,
-                 rows * kv * act,
-                 rows * kv * act,
-                 rows * heads * v_dim * act,
-                 rows * experts * 4,
                  rows * top_k * 4,
                  rows * top_k * 4,
-                 static_cast<std::uint64_t>(size.logits_rows) * static_cast<std::uint64_t>(c.vocab_size) * 4,
+                 static_cast<std::uint64_t>(size.logits_rows) * static_cast<std::uint64_t>(spec_.vocab_size) * 4,
                  mtp * rows * 2 * hidden * act,
                  mtp * rows * hidden * 4,
+                 arena_bytes(size),
                  scratch_bytes(size)};
   return sizes;
 }

@@ -9,7 +9,7 @@ namespace abyssal {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // As the format spells it: the types in capitals.
 std::string stored_name(aby_dtype dtype) {
@@ -22,7 +22,7 @@ std::string stored_name(aby_dtype dtype) {
 // The header with its length before it, padded so that the data begins aligned.
 std::string header_text(const TensorSource &source, const std::vector<std::string> &names) {
   constexpr std::size_t kAlignment = 64;
-  Json header = {{"__metadata__", {{"format", "pt"}}}};
+  OrderedJson header = {{"__metadata__", {{"format", "pt"}}}};
   std::uint64_t offset = 0;
   for (const std::string &name : names) {
     const TensorView &view = *source.find(name);

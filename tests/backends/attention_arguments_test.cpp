@@ -1,6 +1,9 @@
 // Bad arguments of the attention ops on every backend, and ops without a stream, a batch or arguments.
 #include "refusals.h"
 
+#include <array>
+#include <cstddef>
+
 using namespace abyssal;
 using namespace abyssal::test;
 
@@ -36,18 +39,18 @@ void expect_cache_checked(Refusals<Args> &refusals, const std::string &name, abk
 }
 
 // Blocks that the cache does not have are refused, whichever the batch names.
-template <typename Args, typename Op>
-void expect_blocks_checked(OpDevice &device, Op op, const Args &args, std::int32_t rope_dim, const std::string &text) {
+template <typename Args>
+void expect_blocks_checked(OpDevice &device, abk_op op, const Args &args, std::int32_t rope_dim,
+                           const std::string &text) {
   for (const std::int32_t block : {-1, 2, 1 << 30, -(1 << 30)}) {
     INFO("block ", block);
-    expect_refusal(device, device.outcome(op(device.stream, device.batch(two_sequences(rope_dim, block)), &args)),
-                   text);
+    expect_refusal(device, device.outcome(device.run(op, &args, device.batch(two_sequences(rope_dim, block)))), text);
   }
-  CHECK(device.outcome(op(device.stream, device.batch(two_sequences(rope_dim, 0)), &args)) == ABY_OK);
+  CHECK(device.outcome(device.run(op, &args, device.batch(two_sequences(rope_dim, 0)))) == ABY_OK);
 }
 
-abk_scratch_desc scratch_of(abk_op op) {
-  abk_scratch_desc desc{};
+abk_op_desc scratch_of(abk_op op) {
+  abk_op_desc desc{};
   desc.op = op;
   desc.rows = kTokens;
   desc.context = 64;
@@ -88,7 +91,7 @@ TEST_CASE("mla_project refuses bad arguments") {
     good.cache_dtype = ABY_DTYPE_F32;
     good.scratch = device.scratch(scratch_of(ABK_OP_MLA_PROJECT));
     Refusals<Args> refusals(device, "mla_project",
-                            on_stream(device, device.api.mla_project, device.batch(two_sequences(kRope, 0))), good);
+                            on_stream(device, ABK_OP_MLA_PROJECT, device.batch(two_sequences(kRope, 0))), good);
     expect_rows_checked(refusals, "x", [](auto &a) -> abk_rows & { return a.x; });
     expect_rows_checked(refusals, "q", [](auto &a) -> abk_rows & { return a.q; });
     expect_cols_checked(refusals, "q", [](auto &a) -> abk_rows & { return a.q; });
@@ -108,7 +111,7 @@ TEST_CASE("mla_project refuses bad arguments") {
     refusals.expect("rope_dim", [](Args &a) { a.rope_dim = -2; });
     expect_cache_checked(refusals, "cache", &Args::cache, kLora + kRope);
     expect_scratch_checked(device, refusals, scratch_of(ABK_OP_MLA_PROJECT));
-    expect_blocks_checked(device, device.api.mla_project, good, kRope, "mla_project: cache: block");
+    expect_blocks_checked(device, ABK_OP_MLA_PROJECT, good, kRope, "mla_project: cache: block");
   });
 }
 
@@ -131,7 +134,7 @@ TEST_CASE("mla_attend refuses bad arguments") {
     good.out = some_rows(device, kHeads * kV);
     good.scratch = device.scratch(scratch_of(ABK_OP_MLA_ATTEND));
     Refusals<Args> refusals(device, "mla_attend",
-                            on_stream(device, device.api.mla_attend, device.batch(two_sequences(kRope, 0))), good);
+                            on_stream(device, ABK_OP_MLA_ATTEND, device.batch(two_sequences(kRope, 0))), good);
     expect_rows_checked(refusals, "q", [](auto &a) -> abk_rows & { return a.q; });
     expect_cols_checked(refusals, "q", [](auto &a) -> abk_rows & { return a.q; });
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
@@ -148,7 +151,7 @@ TEST_CASE("mla_attend refuses bad arguments") {
     refusals.expect("q", [](Args &a) { a.rope_dim = 4; });
     expect_cache_checked(refusals, "cache", &Args::cache, kLora + kRope);
     expect_scratch_checked(device, refusals, scratch_of(ABK_OP_MLA_ATTEND));
-    expect_blocks_checked(device, device.api.mla_attend, good, kRope, "mla_attend: cache: block");
+    expect_blocks_checked(device, ABK_OP_MLA_ATTEND, good, kRope, "mla_attend: cache: block");
   });
 }
 
@@ -169,7 +172,7 @@ TEST_CASE("gqa_attend refuses bad arguments") {
     good.out = some_rows(device, kHeads * 4);
     good.scratch = device.scratch(scratch_of(ABK_OP_GQA_ATTEND));
     Refusals<Args> refusals(device, "gqa_attend",
-                            on_stream(device, device.api.gqa_attend, device.batch(two_sequences(4, 0))), good);
+                            on_stream(device, ABK_OP_GQA_ATTEND, device.batch(two_sequences(4, 0))), good);
     const std::vector<std::pair<std::string, abk_rows Args::*>> all_rows = {
         {"q", &Args::q}, {"k", &Args::k}, {"v", &Args::v}, {"out", &Args::out}};
     for (const auto &[name, at] : all_rows) {
@@ -188,43 +191,35 @@ TEST_CASE("gqa_attend refuses bad arguments") {
     refusals.expect("v_cache", [](Args &a) { a.v_cache.offset += 4; });
     refusals.expect("v_cache", [](Args &a) { a.v_cache = {}; });
     expect_scratch_checked(device, refusals, scratch_of(ABK_OP_GQA_ATTEND));
-    expect_blocks_checked(device, device.api.gqa_attend, good, 4, "gqa_attend: k_cache: block");
+    expect_blocks_checked(device, ABK_OP_GQA_ATTEND, good, 4, "gqa_attend: k_cache: block");
   });
 }
 
 namespace {
 
-template <typename Args>
-void expect_whole(OpDevice &device, aby_status (*op)(abk_stream *, const Args *), const std::string &name) {
-  const Args args{};
-  expect_refusal(device, op(nullptr, &args), name + ": stream");
-  expect_refusal(device, op(device.stream, nullptr), name + ": args");
-}
-
-template <typename Args>
-void expect_whole(OpDevice &device, aby_status (*op)(abk_stream *, const abk_batch *, const Args *),
-                  const std::string &name) {
-  const Args args{};
+void expect_whole(OpDevice &device, abk_op op, const std::string &name, bool takes_batch) {
+  alignas(8) const std::array<std::byte, 512> args{}; // as large as any
   abk_batch *batch = device.batch(two_sequences(0, 0));
-  expect_refusal(device, op(nullptr, batch, &args), name + ": stream");
-  expect_refusal(device, op(device.stream, batch, nullptr), name + ": args");
-  expect_refusal(device, op(device.stream, nullptr, &args), name + ": batch");
+  expect_refusal(device, device.api.run(nullptr, batch, op, args.data()), name + ": stream");
+  expect_refusal(device, device.run(op, nullptr, batch), name + ": args");
+  if (takes_batch)
+    expect_refusal(device, device.run(op, args.data()), name + ": batch");
 }
 
 } // namespace
 
 TEST_CASE("no op goes without a stream, arguments and, where it has one, a batch") {
   on_every_backend([](OpDevice &device) {
-    expect_whole(device, device.api.embed, "embed");
-    expect_whole(device, device.api.norm_add, "norm_add");
-    expect_whole(device, device.api.linear, "linear");
-    expect_whole(device, device.api.mlp, "mlp");
-    expect_whole(device, device.api.mla_project, "mla_project");
-    expect_whole(device, device.api.mla_attend, "mla_attend");
-    expect_whole(device, device.api.gqa_attend, "gqa_attend");
-    expect_whole(device, device.api.moe_route, "moe_route");
-    expect_whole(device, device.api.moe_experts, "moe_experts");
-    expect_whole(device, device.api.logits, "logits");
+    expect_whole(device, ABK_OP_EMBED, "embed", true);
+    expect_whole(device, ABK_OP_NORM_ADD, "norm_add", false);
+    expect_whole(device, ABK_OP_LINEAR, "linear", false);
+    expect_whole(device, ABK_OP_MLP, "mlp", false);
+    expect_whole(device, ABK_OP_MLA_PROJECT, "mla_project", true);
+    expect_whole(device, ABK_OP_MLA_ATTEND, "mla_attend", true);
+    expect_whole(device, ABK_OP_GQA_ATTEND, "gqa_attend", true);
+    expect_whole(device, ABK_OP_MOE_ROUTE, "moe_route", false);
+    expect_whole(device, ABK_OP_MOE_EXPERTS, "moe_experts", false);
+    expect_whole(device, ABK_OP_LOGITS, "logits", true);
     CHECK(device.api.stream_synchronize(device.stream) == ABY_OK);
   });
 }

@@ -47,7 +47,7 @@ TEST_CASE("linear with weights in every block format") {
               [&](OpDevice &device) {
                 abk_linear_args args{static_cast<std::int32_t>(rows), device.rows(x, rows, k, ABY_DTYPE_F32),
                                      device.weight(w), nullptr, device.rows({}, rows, n, ABY_DTYPE_F32)};
-                device.must(device.api.linear(device.stream, &args), "linear");
+                device.must(device.run(ABK_OP_LINEAR, &args), "linear");
                 return device.download(args.out, rows);
               },
               concat(dtype_name(like.dtype), " rows ", rows, " k ", k));
@@ -71,7 +71,7 @@ TEST_CASE("an embedding in every block format gives exact rows and serves as a h
         &rows, 0, 0,
         [&](OpDevice &device) {
           abk_embed_args args{device.weight(table), nullptr, device.rows({}, 5, hidden, ABY_DTYPE_F32)};
-          device.must(device.api.embed(device.stream, device.batch(batch), &args), "embed");
+          device.must(device.run(ABK_OP_EMBED, &args, device.batch(batch)), "embed");
           return device.download(args.out, 5);
         },
         dtype_name(like.dtype));
@@ -82,7 +82,7 @@ TEST_CASE("an embedding in every block format gives exact rows and serves as a h
         [&](OpDevice &device) {
           abk_linear_args args{1, device.rows(x, 1, hidden, ABY_DTYPE_F32), device.weight(table), nullptr,
                                device.rows({}, 1, 20, ABY_DTYPE_F32)};
-          device.must(device.api.linear(device.stream, &args), "linear");
+          device.must(device.run(ABK_OP_LINEAR, &args), "linear");
           return device.download(args.out, 1);
         },
         dtype_name(like.dtype));

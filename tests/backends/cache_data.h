@@ -1,7 +1,7 @@
 // A pool of cache blocks on the host, and what an op may do to it: write the rows of the batch's new tokens, no others.
 #pragma once
 
-#include "base/cached_row.h"
+#include "backends/host/cached_row.h"
 #include "op_fixture.h"
 
 namespace abyssal::test {

@@ -44,7 +44,7 @@ void check_linear(const LinearCase &c) {
         args.w = device.weight(w);
         args.bias = device.weight(bias);
         args.out = device.rows({}, c.rows, c.n, c.out_dtype, 2 * c.gap);
-        device.must(device.api.linear(device.stream, &args), "linear");
+        device.must(device.run(ABK_OP_LINEAR, &args), "linear");
         return device.download(args.out, c.rows);
       },
       text_of(c));
@@ -84,7 +84,7 @@ TEST_CASE("linear by hand") {
       [&](OpDevice &device) {
         abk_linear_args args{1, device.rows({3, 4}, 1, 2, kF32), device.weight(w), device.weight(bias),
                              device.rows({}, 1, 2, kF32)};
-        device.must(device.api.linear(device.stream, &args), "linear");
+        device.must(device.run(ABK_OP_LINEAR, &args), "linear");
         return device.download(args.out, 1);
       },
       "by hand");
@@ -97,11 +97,11 @@ TEST_CASE("a row's result does not depend on the other rows") {
   for (const abk_backend *backend : {reference(), deferred()}) {
     OpDevice device(backend);
     abk_linear_args args{67, device.rows(x, 67, 96, kF32), device.weight(w), nullptr, device.rows({}, 67, 70, kF32)};
-    device.must(device.api.linear(device.stream, &args), "linear");
+    device.must(device.run(ABK_OP_LINEAR, &args), "linear");
     const Values all = device.download(args.out, 67);
     args.rows = 1;
     args.x.span.offset += 40 * 96 * 4;
-    device.must(device.api.linear(device.stream, &args), "linear");
+    device.must(device.run(ABK_OP_LINEAR, &args), "linear");
     CHECK(device.download(args.out, 1) == Values(all.begin() + 40 * 70, all.begin() + 41 * 70));
   }
 }
@@ -133,7 +133,7 @@ TEST_CASE("embed gathers rows of every format, by the batch's ids or others") {
               args.table = device.weight(table);
               args.ids = own_ids ? given.data() : nullptr;
               args.out = device.rows({}, tokens, hidden, out, 5);
-              device.must(device.api.embed(device.stream, device.batch(batch), &args), "embed");
+              device.must(device.run(ABK_OP_EMBED, &args, device.batch(batch)), "embed");
               std::fill(given.begin(), given.end(), 1 << 30);
               return device.download(args.out, tokens);
             },
@@ -178,7 +178,7 @@ void check_norm(const NormCase &c) {
           args.epsilon = epsilon;
           if (c.out)
             args.out = device.rows({}, c.rows, c.hidden, c.out_dtype, 4);
-          device.must(device.api.norm_add(device.stream, &args), "norm_add");
+          device.must(device.run(ABK_OP_NORM_ADD, &args), "norm_add");
           return device.download(normed ? args.out : args.residual, c.rows);
         },
         concat(normed ? "out" : "residual", " of ", c.rows, " rows of ", c.hidden, " delta ", c.delta, " weight ",
@@ -211,7 +211,7 @@ TEST_CASE("norm_add of zeros is zero, and by hand") {
         args.residual = device.rows({0, 0, 3, 4}, 2, 2, kF32);
         args.epsilon = 1e-12f;
         args.out = device.rows({}, 2, 2, kF32);
-        device.must(device.api.norm_add(device.stream, &args), "norm_add");
+        device.must(device.run(ABK_OP_NORM_ADD, &args), "norm_add");
         return device.download(args.out, 2);
       },
       "by hand");
@@ -237,9 +237,9 @@ TEST_CASE("norm_add writes two norms side by side") { // as the MTP layer does
         args.epsilon = 1e-6f;
         args.out = pair;
         args.out.cols = 6;
-        device.must(device.api.norm_add(device.stream, &args), "norm_add");
+        device.must(device.run(ABK_OP_NORM_ADD, &args), "norm_add");
         args.out.span.offset += 6 * 4;
-        device.must(device.api.norm_add(device.stream, &args), "norm_add");
+        device.must(device.run(ABK_OP_NORM_ADD, &args), "norm_add");
         return device.download(pair, 5);
       },
       "pair");
@@ -269,13 +269,13 @@ TEST_CASE("mlp over edge shapes") {
               args.up = device.weight(up);
               args.down = device.weight(down);
               args.out = device.rows({}, rows, hidden, kF32, 2);
-              abk_scratch_desc scratch{};
+              abk_op_desc scratch{};
               scratch.op = ABK_OP_MLP;
               scratch.rows = args.rows;
               scratch.hidden = static_cast<std::int32_t>(hidden);
               scratch.inter = static_cast<std::int32_t>(inter);
               args.scratch = device.scratch(scratch);
-              device.must(device.api.mlp(device.stream, &args), "mlp");
+              device.must(device.run(ABK_OP_MLP, &args), "mlp");
               return device.download(args.out, rows);
             },
             concat(rows, " rows ", hidden, " x ", inter, " ", dtype_name(like.dtype), " compute ",
@@ -319,15 +319,14 @@ TEST_CASE("logits of chosen rows, with and without the norm, from a matrix or an
               args.epsilon = 1e-6f;
               args.head = device.weight(head);
               args.out = device.rows({}, count, vocab, kF32, 1);
-              abk_scratch_desc scratch{};
+              abk_op_desc scratch{};
               scratch.op = ABK_OP_LOGITS;
               scratch.rows = args.rows;
               scratch.hidden = static_cast<std::int32_t>(hidden);
               scratch.vocab = static_cast<std::int32_t>(vocab);
               args.scratch = device.scratch(scratch);
               Random again(1);
-              device.must(device.api.logits(device.stream, device.batch(make_batch(again, {{0, 17}}, 0)), &args),
-                          "logits");
+              device.must(device.run(ABK_OP_LOGITS, &args, device.batch(make_batch(again, {{0, 17}}, 0))), "logits");
               std::fill(ids.begin(), ids.end(), -5);
               return device.download(args.out, count);
             },
@@ -346,7 +345,7 @@ TEST_CASE("a NaN stays in its row") {
     INFO(std::string(backend->name));
     OpDevice device(backend);
     abk_linear_args args{3, device.rows(x, 3, 20, kF32), device.weight(w), nullptr, device.rows({}, 3, 9, kF32)};
-    device.must(device.api.linear(device.stream, &args), "linear");
+    device.must(device.run(ABK_OP_LINEAR, &args), "linear");
     const Values got = device.download(args.out, 3);
     for (std::size_t i = 0; i < got.size(); ++i)
       CHECK(std::isnan(got[i]) == (i / 9 == 1));

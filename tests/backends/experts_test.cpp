@@ -99,7 +99,7 @@ Values Experts::expected() const {
 }
 
 Values Experts::run(OpDevice &device) const {
-  abk_scratch_desc scratch{};
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_MOE_EXPERTS;
   scratch.rows = static_cast<std::int32_t>(c.rows);
   scratch.hidden = static_cast<std::int32_t>(c.hidden);
@@ -121,7 +121,7 @@ Values Experts::run(OpDevice &device) const {
   args.shared_down = device.weight(shared_down);
   args.out = device.rows({}, c.rows, c.hidden, c.out_dtype, 2);
   args.scratch = device.scratch(scratch);
-  device.must(device.api.moe_experts(device.stream, &args), "moe_experts");
+  device.must(device.run(ABK_OP_MOE_EXPERTS, &args), "moe_experts");
   return device.download(args.out, c.rows);
 }
 

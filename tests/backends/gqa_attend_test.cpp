@@ -111,7 +111,7 @@ Results Gqa::run(OpDevice &device) const {
   const std::int64_t tokens = batch.tokens();
   const abk_span k_pool = upload(device, k_before);
   const abk_span v_pool = upload(device, v_before);
-  abk_scratch_desc scratch{};
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_GQA_ATTEND;
   scratch.rows = batch.tokens();
   for (const Share &share : c.shares)
@@ -132,7 +132,7 @@ Results Gqa::run(OpDevice &device) const {
   args.scale = scale;
   args.out = device.rows({}, tokens, std::int64_t{c.heads} * c.d, c.out_dtype, 5);
   args.scratch = device.scratch(scratch);
-  device.must(device.api.gqa_attend(device.stream, device.batch(batch), &args), "gqa_attend");
+  device.must(device.run(ABK_OP_GQA_ATTEND, &args, device.batch(batch)), "gqa_attend");
   CHECK(device.download(args.v, tokens) == v);
   return {device.download(args.out, tokens), device.download(args.q, tokens), device.download(args.k, tokens),
           new_rows(device, k_pool, k_before, batch), new_rows(device, v_pool, v_before, batch)};

@@ -57,7 +57,7 @@ Values attend_rows(OpDevice &device, const Gqa &in, const std::vector<std::int32
   }
   batch.row_begin.back() = static_cast<std::int32_t>(batch.token_ids.size());
   const std::int64_t tokens = batch.tokens();
-  abk_scratch_desc scratch{};
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_GQA_ATTEND;
   scratch.rows = batch.tokens();
   scratch.context = 4096;
@@ -77,7 +77,7 @@ Values attend_rows(OpDevice &device, const Gqa &in, const std::vector<std::int32
   args.scale = 0.2f;
   args.out = device.rows({}, tokens, std::int64_t{in.heads} * in.d, ABY_DTYPE_F32, 1);
   args.scratch = device.scratch(scratch);
-  device.must(device.api.gqa_attend(device.stream, device.batch(batch), &args), "gqa_attend");
+  device.must(device.run(ABK_OP_GQA_ATTEND, &args, device.batch(batch)), "gqa_attend");
   return device.download(args.out, tokens);
 }
 

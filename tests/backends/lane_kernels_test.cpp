@@ -1,7 +1,7 @@
 // Kernels of attention in integers of 16 bits: the same bits on every instruction set, and a state that is a softmax.
-#include "backends/backend.h"
 #include "backends/cpu/attention/lane_kernels.h"
 #include "base/dtype.h"
+#include "device/backend.h"
 #include "lane_over_avx2.h"
 
 #include <algorithm>

@@ -69,7 +69,7 @@ Latent make_latent(std::int32_t heads, const std::vector<Share> &shares, std::op
 
 Values attend(OpDevice &device, const Latent &in) {
   const std::int64_t tokens = in.batch.tokens();
-  abk_scratch_desc scratch{};
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_MLA_ATTEND;
   scratch.rows = in.batch.tokens();
   scratch.context = 4096;
@@ -95,7 +95,7 @@ Values attend(OpDevice &device, const Latent &in) {
   args.absorb_below = scratch.absorb_below;
   args.out = device.rows({}, tokens, std::int64_t{in.heads} * kV, ABY_DTYPE_F32, 3);
   args.scratch = device.scratch(scratch);
-  device.must(device.api.mla_attend(device.stream, device.batch(in.batch), &args), "mla_attend");
+  device.must(device.run(ABK_OP_MLA_ATTEND, &args, device.batch(in.batch)), "mla_attend");
   return device.download(args.out, tokens);
 }
 

@@ -2,6 +2,8 @@
 #include "refusals.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <limits>
 #include <numeric>
 #include <thread>
@@ -188,40 +190,101 @@ TEST_CASE("copies without a buffer, memory or a stream, and onto themselves, are
 }
 
 TEST_CASE("scratch for more is never less") {
-  using Size = std::int32_t abk_scratch_desc::*;
+  using Size = std::int32_t abk_op_desc::*;
   const std::vector<Size> sizes = {
-      &abk_scratch_desc::rows,        &abk_scratch_desc::context,  &abk_scratch_desc::hidden,
-      &abk_scratch_desc::inter,       &abk_scratch_desc::vocab,    &abk_scratch_desc::experts,
-      &abk_scratch_desc::top_k,       &abk_scratch_desc::heads,    &abk_scratch_desc::q_lora,
-      &abk_scratch_desc::kv_heads,    &abk_scratch_desc::head_dim, &abk_scratch_desc::kv_lora,
-      &abk_scratch_desc::qk_nope,     &abk_scratch_desc::rope_dim, &abk_scratch_desc::v_dim,
-      &abk_scratch_desc::shared_inter};
+      &abk_op_desc::rows,    &abk_op_desc::context,  &abk_op_desc::hidden,   &abk_op_desc::inter,
+      &abk_op_desc::vocab,   &abk_op_desc::experts,  &abk_op_desc::top_k,    &abk_op_desc::heads,
+      &abk_op_desc::q_lora,  &abk_op_desc::kv_heads, &abk_op_desc::head_dim, &abk_op_desc::kv_lora,
+      &abk_op_desc::qk_nope, &abk_op_desc::rope_dim, &abk_op_desc::v_dim,    &abk_op_desc::shared_inter};
   on_every_backend([&](OpDevice &device) {
-    for (abk_op op = ABK_OP_MLP; op <= ABK_OP_LOGITS; ++op) {
-      abk_scratch_desc desc{};
+    for (abk_op op = ABK_OP_EMBED; op <= ABK_OP_LOGITS; ++op) {
+      abk_op_desc desc{};
       desc.op = op;
       for (const Size size : sizes)
         desc.*size = 10;
       std::uint64_t least = 0;
-      device.must(device.api.scratch_bytes(device.device, &desc, &least), "scratch_bytes");
+      device.must(device.api.supports(device.device, &desc, &least), "supports");
       for (const Size size : sizes) {
-        abk_scratch_desc more = desc;
+        abk_op_desc more = desc;
         more.*size = 100;
         std::uint64_t bytes = 0;
-        device.must(device.api.scratch_bytes(device.device, &more, &bytes), "scratch_bytes");
+        device.must(device.api.supports(device.device, &more, &bytes), "supports");
         CHECK(bytes >= least);
       }
     }
     std::uint64_t bytes = 77;
     for (const abk_op op : {-1, ABK_OP_LOGITS + 1}) {
-      abk_scratch_desc desc{};
+      abk_op_desc desc{};
       desc.op = op;
-      expect_refusal(device, device.api.scratch_bytes(device.device, &desc, &bytes), "scratch_bytes: op");
+      CHECK(device.api.supports(device.device, &desc, &bytes) == ABY_ERROR_UNSUPPORTED);
+      CHECK(std::string(device.api.error_text()).find("has no op " + std::to_string(op)) != std::string::npos);
+      CHECK(device.run(op, &desc) == ABY_ERROR_UNSUPPORTED);
     }
-    const abk_scratch_desc desc{};
-    CHECK(device.api.scratch_bytes(nullptr, &desc, &bytes) == ABY_ERROR_INVALID_ARGUMENT);
-    CHECK(device.api.scratch_bytes(device.device, nullptr, &bytes) == ABY_ERROR_INVALID_ARGUMENT);
-    CHECK(device.api.scratch_bytes(device.device, &desc, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
+    const abk_op_desc desc{};
+    CHECK(device.api.supports(nullptr, &desc, &bytes) == ABY_ERROR_INVALID_ARGUMENT);
+    CHECK(device.api.supports(device.device, nullptr, &bytes) == ABY_ERROR_INVALID_ARGUMENT);
+    CHECK(device.api.supports(device.device, &desc, nullptr) == ABY_ERROR_INVALID_ARGUMENT);
     CHECK(bytes == 77);
+  });
+}
+
+TEST_CASE("host memory as a buffer: nothing is copied, and it is not freed with the buffer") {
+  on_every_backend([](OpDevice &device) {
+    if (device.api.buffer_wrap == nullptr)
+      return;
+    std::array<float, 4> memory = {1, 2, 3, 4};
+    abk_buffer *buffer = nullptr;
+    device.must(device.api.buffer_wrap(device.device, &buffer, memory.data(), sizeof memory), "buffer_wrap");
+    const float five = 5;
+    device.must(device.api.copy_in(device.stream, {buffer, 4}, &five, 4), "copy_in");
+    device.must(device.api.stream_synchronize(device.stream), "stream_synchronize");
+    CHECK(memory == std::array<float, 4>{1, 5, 3, 4});
+    CHECK(device.api.copy_in(device.stream, {buffer, 13}, &five, 4) == ABY_ERROR_INVALID_ARGUMENT);
+    device.api.buffer_destroy(buffer);
+    CHECK(memory[3] == 4);
+    CHECK(device.api.buffer_wrap(device.device, &buffer, nullptr, 4) == ABY_ERROR_INVALID_ARGUMENT);
+  });
+}
+
+TEST_CASE("an argument at an address that its elements cannot have is refused") {
+  OpDevice device(reference());
+  std::array<float, 4> memory{};
+  abk_buffer *buffer = nullptr;
+  device.must(device.api.buffer_wrap(device.device, &buffer, reinterpret_cast<std::byte *>(memory.data()) + 1, 8),
+              "buffer_wrap");
+  abk_norm_add_args args{};
+  args.rows = 1;
+  args.residual = {{buffer, 0}, ABY_DTYPE_F32, 1, 1};
+  expect_refusal(device, device.run(ABK_OP_NORM_ADD, &args), "norm_add: residual: the address");
+  device.api.buffer_destroy(buffer);
+}
+
+TEST_CASE("a backend tells the size of a cached row, and reads rows") {
+  on_every_backend([](OpDevice &device) {
+    const auto bytes = [&](abk_cache_desc desc) {
+      std::uint64_t size = 0;
+      device.must(device.api.cache_row_bytes(device.device, &desc, &size), "cache_row_bytes");
+      return size;
+    };
+    CHECK(bytes({ABK_CACHE_LATENT, ABY_DTYPE_F32, 1, 512, 64}) == 576 * 4);
+    CHECK(bytes({ABK_CACHE_LATENT, ABY_DTYPE_BF16, 1, 512, 64}) == 576 * 2);
+    CHECK(bytes({ABK_CACHE_HEADS, ABY_DTYPE_BF16, 8, 128, 0}) == 1024 * 2);
+    std::uint64_t size = 77;
+    const abk_cache_desc unknown = {ABK_CACHE_HEADS + 1, ABY_DTYPE_F32, 1, 8, 0};
+    CHECK(device.api.cache_row_bytes(device.device, &unknown, &size) == ABY_ERROR_UNSUPPORTED);
+    const abk_cache_desc half = {ABK_CACHE_HEADS, ABY_DTYPE_F16, 1, 8, 0};
+    CHECK(device.api.cache_row_bytes(device.device, &half, &size) == ABY_ERROR_UNSUPPORTED);
+    CHECK(size == 77);
+
+    const abk_cache_desc desc = {ABK_CACHE_LATENT, ABY_DTYPE_BF16, 1, 2, 1};
+    const abk_span rows = device.array({1, 2, 3, 4, 5, 6, 7, 8, 9}, ABY_DTYPE_BF16);
+    std::array<float, 6> got{};
+    device.must(device.api.cache_read(device.stream, &desc, got.data(), {rows.buffer, rows.offset + 6}, 2),
+                "cache_read");
+    device.must(device.api.stream_synchronize(device.stream), "stream_synchronize");
+    CHECK(got == std::array<float, 6>{4, 5, 6, 7, 8, 9});
+    const aby_status beyond =
+        device.outcome(device.api.cache_read(device.stream, &desc, got.data(), {rows.buffer, rows.offset + 6}, 3));
+    CHECK(beyond == ABY_ERROR_INVALID_ARGUMENT);
   });
 }

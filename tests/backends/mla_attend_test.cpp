@@ -97,7 +97,7 @@ Values Inputs::expected() const {
 Values Inputs::run(OpDevice &device, std::uint32_t absorb_below, aby_dtype out_dtype) const {
   const std::int64_t tokens = batch.tokens();
   const abk_span pool = upload(device, cache);
-  abk_scratch_desc scratch{};
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_MLA_ATTEND;
   scratch.rows = batch.tokens();
   for (std::size_t i = 0; i < batch.context.size(); ++i)
@@ -122,7 +122,7 @@ Values Inputs::run(OpDevice &device, std::uint32_t absorb_below, aby_dtype out_d
   args.absorb_below = absorb_below;
   args.out = device.rows({}, tokens, std::int64_t{d.heads} * d.v, out_dtype, 3);
   args.scratch = device.scratch(scratch);
-  device.must(device.api.mla_attend(device.stream, device.batch(batch), &args), "mla_attend");
+  device.must(device.run(ABK_OP_MLA_ATTEND, &args, device.batch(batch)), "mla_attend");
   check_untouched(device, pool, cache);
   return device.download(args.out, tokens);
 }

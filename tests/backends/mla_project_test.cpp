@@ -89,7 +89,7 @@ Project::Project(const ProjectCase &of) : c(of), random(static_cast<unsigned>(of
 Values Project::run(OpDevice &device, bool want_q) const {
   const std::int64_t tokens = batch.tokens();
   const abk_span pool = upload(device, cache);
-  abk_scratch_desc scratch{};
+  abk_op_desc scratch{};
   scratch.op = ABK_OP_MLA_PROJECT;
   scratch.rows = batch.tokens();
   scratch.hidden = static_cast<std::int32_t>(c.hidden);
@@ -116,7 +116,7 @@ Values Project::run(OpDevice &device, bool want_q) const {
   args.cache = pool;
   args.cache_dtype = c.cache_dtype;
   args.scratch = device.scratch(scratch);
-  device.must(device.api.mla_project(device.stream, device.batch(batch), &args), "mla_project");
+  device.must(device.run(ABK_OP_MLA_PROJECT, &args, device.batch(batch)), "mla_project");
   const Values written = new_rows(device, pool, cache, batch);
   return want_q ? device.download(args.q, tokens) : written;
 }

@@ -19,8 +19,7 @@ TEST_CASE("embed refuses bad arguments") {
     WeightData table = some_matrix(10, kHidden);
     table.use = ABK_USE_EMBEDDING;
     abk_embed_args good{device.weight(table), nullptr, some_rows(device, kHidden)};
-    Refusals<abk_embed_args> refusals(device, "embed", on_stream(device, device.api.embed, some_batch(device, 0)),
-                                      good);
+    Refusals<abk_embed_args> refusals(device, "embed", on_stream(device, ABK_OP_EMBED, some_batch(device, 0)), good);
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
     expect_cols_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
     expect_buffer(refusals, "out", [](auto &a) -> abk_span & { return a.out.span; });
@@ -36,7 +35,7 @@ TEST_CASE("norm_add refuses bad arguments") {
     abk_norm_add_args good{
         kRows, some_rows(device, kHidden), some_rows(device, kHidden), device.weight(some_vector(kHidden)),
         1e-6f, some_rows(device, kHidden)};
-    Refusals<abk_norm_add_args> refusals(device, "norm_add", on_stream(device, device.api.norm_add), good);
+    Refusals<abk_norm_add_args> refusals(device, "norm_add", on_stream(device, ABK_OP_NORM_ADD), good);
     expect_rows_checked(refusals, "residual", [](auto &a) -> abk_rows & { return a.residual; }, true);
     expect_rows_checked(refusals, "delta", [](auto &a) -> abk_rows & { return a.delta; });
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
@@ -55,7 +54,7 @@ TEST_CASE("linear refuses bad arguments") {
     const Wrong wrong(device);
     abk_linear_args good{kRows, some_rows(device, kHidden), device.weight(some_matrix(4, kHidden)),
                          device.weight(some_vector(4)), some_rows(device, 4)};
-    Refusals<abk_linear_args> refusals(device, "linear", on_stream(device, device.api.linear), good);
+    Refusals<abk_linear_args> refusals(device, "linear", on_stream(device, ABK_OP_LINEAR), good);
     expect_rows_checked(refusals, "x", [](auto &a) -> abk_rows & { return a.x; });
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
     refusals.expect("w", [](auto &a) { a.x.cols = kHidden - 1; });
@@ -73,7 +72,7 @@ TEST_CASE("linear refuses bad arguments") {
 TEST_CASE("mlp refuses bad arguments") {
   on_every_backend([](OpDevice &device) {
     const Wrong wrong(device);
-    abk_scratch_desc scratch{};
+    abk_op_desc scratch{};
     scratch.op = ABK_OP_MLP;
     scratch.rows = kRows;
     scratch.hidden = kHidden;
@@ -85,7 +84,7 @@ TEST_CASE("mlp refuses bad arguments") {
                       device.weight(some_matrix(kHidden, 6)),
                       some_rows(device, kHidden),
                       device.scratch(scratch)};
-    Refusals<abk_mlp_args> refusals(device, "mlp", on_stream(device, device.api.mlp), good);
+    Refusals<abk_mlp_args> refusals(device, "mlp", on_stream(device, ABK_OP_MLP), good);
     expect_rows_checked(refusals, "x", [](auto &a) -> abk_rows & { return a.x; });
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
     expect_cols_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
@@ -101,7 +100,7 @@ TEST_CASE("mlp refuses bad arguments") {
 TEST_CASE("logits refuses bad arguments") {
   on_every_backend([](OpDevice &device) {
     const Wrong wrong(device);
-    abk_scratch_desc scratch{};
+    abk_op_desc scratch{};
     scratch.op = ABK_OP_LOGITS;
     scratch.rows = 2;
     scratch.hidden = kHidden;
@@ -115,8 +114,7 @@ TEST_CASE("logits refuses bad arguments") {
                          device.weight(some_matrix(10, kHidden)),
                          some_rows(device, 10, 2),
                          device.scratch(scratch)};
-    Refusals<abk_logits_args> refusals(device, "logits", on_stream(device, device.api.logits, some_batch(device, 0)),
-                                       good);
+    Refusals<abk_logits_args> refusals(device, "logits", on_stream(device, ABK_OP_LOGITS, some_batch(device, 0)), good);
     expect_rows_checked(refusals, "x", [](auto &a) -> abk_rows & { return a.x; });
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; }, true);
     expect_cols_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
@@ -147,7 +145,7 @@ TEST_CASE("moe_route refuses bad arguments") {
                             device.weight(some_vector(12)),
                             device.ints(std::vector<std::int32_t>(kRows * 4)),
                             device.floats(Values(kRows * 4))};
-    Refusals<abk_moe_route_args> refusals(device, "moe_route", on_stream(device, device.api.moe_route), good);
+    Refusals<abk_moe_route_args> refusals(device, "moe_route", on_stream(device, ABK_OP_MOE_ROUTE), good);
     expect_rows_checked(refusals, "logits", [](auto &a) -> abk_rows & { return a.logits; }, true);
     expect_cols_checked(refusals, "logits", [](auto &a) -> abk_rows & { return a.logits; });
     for (abk_span abk_moe_route_args::*at : {&abk_moe_route_args::index, &abk_moe_route_args::weight}) {
@@ -176,7 +174,7 @@ TEST_CASE("moe_route refuses bad arguments") {
 TEST_CASE("moe_experts refuses bad arguments") {
   on_every_backend([](OpDevice &device) {
     const Wrong wrong(device);
-    abk_scratch_desc scratch{};
+    abk_op_desc scratch{};
     scratch.op = ABK_OP_MOE_EXPERTS;
     scratch.rows = kRows;
     scratch.hidden = kHidden;
@@ -198,7 +196,7 @@ TEST_CASE("moe_experts refuses bad arguments") {
     good.shared_down = device.weight(some_matrix(kHidden, 4));
     good.out = some_rows(device, kHidden);
     good.scratch = device.scratch(scratch);
-    Refusals<abk_moe_experts_args> refusals(device, "moe_experts", on_stream(device, device.api.moe_experts), good);
+    Refusals<abk_moe_experts_args> refusals(device, "moe_experts", on_stream(device, ABK_OP_MOE_EXPERTS), good);
     expect_rows_checked(refusals, "x", [](auto &a) -> abk_rows & { return a.x; });
     expect_rows_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });
     expect_cols_checked(refusals, "out", [](auto &a) -> abk_rows & { return a.out; });

@@ -181,9 +181,9 @@ abk_span OpDevice::array(const Values &values, aby_dtype dtype) {
 
 abk_span OpDevice::floats(const Values &values) { return array(values, ABY_DTYPE_F32); }
 
-abk_span OpDevice::scratch(abk_scratch_desc desc) {
+abk_span OpDevice::scratch(abk_op_desc desc) {
   std::uint64_t bytes = 0;
-  must(api.scratch_bytes(device, &desc, &bytes), "scratch_bytes");
+  must(api.supports(device, &desc, &bytes), "supports");
   const std::vector<unsigned char> garbage(bytes, 0xff); // what an earlier op may have left
   const abk_span span = buffer(bytes);
   must(api.copy_in(stream, span, garbage.data(), bytes), "copy_in");

@@ -1,7 +1,7 @@
 // Runs one op case on any backend: make inputs on the host, upload, call, download.
 #pragma once
 
-#include "backends/backend.h"
+#include "device/backend.h"
 
 #include <cstdint>
 #include <initializer_list>
@@ -95,6 +95,9 @@ public:
   abk_stream *stream = nullptr;
 
   void must(aby_status status, const char *what) const;
+  aby_status run(abk_op op, const void *args, const abk_batch *batch = nullptr) const {
+    return api.run(stream, batch, op, args);
+  }
   // The op's own status, or that of the synchronisation which runs it.
   aby_status outcome(aby_status queued) const { return queued != ABY_OK ? queued : api.stream_synchronize(stream); }
 
@@ -105,7 +108,7 @@ public:
   abk_span ints(const std::vector<std::int32_t> &values);
   abk_span floats(const Values &values);
   abk_span array(const Values &values, aby_dtype dtype); // dense
-  abk_span scratch(abk_scratch_desc desc);
+  abk_span scratch(abk_op_desc desc);
 
   // nullptr for an absent weight. Data that is not borrowed is overwritten after the weight was made.
   abk_weight *weight(const WeightData &data);

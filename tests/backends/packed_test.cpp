@@ -17,7 +17,7 @@ namespace {
 Values linear(OpDevice &device, const Values &x, std::int64_t rows, const WeightData &w) {
   abk_linear_args args{static_cast<std::int32_t>(rows), device.rows(x, rows, w.k, ABY_DTYPE_F32, 3), device.weight(w),
                        nullptr, device.rows({}, rows, w.n, ABY_DTYPE_F32, 5)};
-  device.must(device.api.linear(device.stream, &args), "linear");
+  device.must(device.run(ABK_OP_LINEAR, &args), "linear");
   return device.download(args.out, rows);
 }
 
@@ -128,7 +128,7 @@ Values run_experts(OpDevice &device, const Experts &e, const Values &x, const st
   args.shared_up = device.weight(e.shared_up);
   args.shared_down = device.weight(e.shared_down);
   args.out = device.rows({}, rows, e.hidden, ABY_DTYPE_F32);
-  abk_scratch_desc desc{};
+  abk_op_desc desc{};
   desc.op = ABK_OP_MOE_EXPERTS;
   desc.rows = rows;
   desc.hidden = static_cast<std::int32_t>(e.hidden);
@@ -137,7 +137,7 @@ Values run_experts(OpDevice &device, const Experts &e, const Values &x, const st
   desc.experts = static_cast<std::int32_t>(e.experts);
   desc.top_k = top_k;
   args.scratch = device.scratch(desc);
-  device.must(device.api.moe_experts(device.stream, &args), "moe_experts");
+  device.must(device.run(ABK_OP_MOE_EXPERTS, &args), "moe_experts");
   return device.download(args.out, rows);
 }
 

@@ -20,7 +20,7 @@ Values product(OpDevice &device, const Values &x, const WeightData &w) {
   const auto rows = static_cast<std::int32_t>(static_cast<std::int64_t>(x.size()) / w.k);
   const abk_linear_args args{rows, device.rows(x, rows, w.k, kF32, 5), device.weight(w), nullptr,
                              device.rows({}, rows, w.n, kF32, 3)};
-  device.must(device.api.linear(device.stream, &args), "linear");
+  device.must(device.run(ABK_OP_LINEAR, &args), "linear");
   return device.download(args.out, rows);
 }
 

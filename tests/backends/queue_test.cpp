@@ -22,7 +22,7 @@ struct Eleven {
     args.out = device.rows({}, 1, 1, kF32);
     device.must(device.api.stream_synchronize(device.stream), "stream_synchronize");
   }
-  void queue() const { device.must(device.api.linear(device.stream, &args), "linear"); }
+  void queue() const { device.must(device.run(ABK_OP_LINEAR, &args), "linear"); }
   void read(float *to) const { device.must(device.api.copy_out(device.stream, to, args.out.span, 4), "copy_out"); }
 
   OpDevice &device;
@@ -71,7 +71,7 @@ TEST_CASE("a deferred op that fails ends the queue, which is empty then") {
   abk_linear_args bad = eleven.args;
   bad.x.cols = 1;
   bad.x.stride = 1;
-  CHECK(device.api.linear(device.stream, &bad) == ABY_OK); // looked at when it runs
+  CHECK(device.run(ABK_OP_LINEAR, &bad) == ABY_OK); // looked at when it runs
   eleven.read(&after);
   CHECK(device.api.stream_synchronize(device.stream) == ABY_ERROR_INVALID_ARGUMENT);
   CHECK(std::string(device.api.error_text()).find("linear: w") != std::string::npos);
@@ -97,7 +97,7 @@ TEST_CASE("the deferred backend tells what was destroyed before it ran") {
     abk_weight *weight = device.weight(data);
     abk_batch *batch = device.batch({{0}, {0, 1}, {0}, {0}, {}, 1, 0, 0});
     const abk_embed_args args{weight, nullptr, {{buffer, 0}, kF32, 2, 2}};
-    device.must(api.embed(device.stream, batch, &args), "embed");
+    device.must(device.run(ABK_OP_EMBED, &args, batch), "embed");
     if (what == "buffer")
       api.buffer_destroy(buffer);
     else if (what == "weight")
@@ -124,7 +124,7 @@ TEST_CASE("the deferred backend knows handles of another device, and those that 
       args.w = elsewhere.args.w;
     else
       args.x = elsewhere.args.x;
-    CHECK(device.api.linear(device.stream, &args) == ABY_ERROR_INVALID_ARGUMENT);
+    CHECK(device.run(ABK_OP_LINEAR, &args) == ABY_ERROR_INVALID_ARGUMENT);
     CHECK(std::string(device.api.error_text()).find("another device") != std::string::npos);
   }
   abk_buffer *buffer = nullptr;

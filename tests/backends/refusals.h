@@ -131,10 +131,9 @@ void expect_weight_checked(Refusals<Args> &refusals, const Wrong &wrong, const s
 }
 
 // One byte less than what is asked for. A backend that asks for none is not tried.
-template <typename Args>
-void expect_scratch_checked(OpDevice &device, Refusals<Args> &refusals, abk_scratch_desc desc) {
+template <typename Args> void expect_scratch_checked(OpDevice &device, Refusals<Args> &refusals, abk_op_desc desc) {
   std::uint64_t bytes = 0;
-  device.must(device.api.scratch_bytes(device.device, &desc, &bytes), "scratch_bytes");
+  device.must(device.api.supports(device.device, &desc, &bytes), "supports");
   if (bytes == 0)
     return;
   const abk_span small = device.buffer(bytes - 1);
@@ -147,13 +146,9 @@ inline abk_rows some_rows(OpDevice &device, std::int64_t cols, std::int64_t coun
   return device.rows(Values(static_cast<std::size_t>(count * cols), 0.5), count, cols, ABY_DTYPE_F32);
 }
 
-// A backend's op as a function of its arguments only.
-template <typename Args> auto on_stream(OpDevice &device, aby_status (*op)(abk_stream *, const Args *)) {
-  return [&device, op](const Args *args) { return op(device.stream, args); };
-}
-template <typename Args>
-auto on_stream(OpDevice &device, aby_status (*op)(abk_stream *, const abk_batch *, const Args *), abk_batch *batch) {
-  return [&device, op, batch](const Args *args) { return op(device.stream, batch, args); };
+// An op as a function of its arguments only.
+inline auto on_stream(OpDevice &device, abk_op op, const abk_batch *batch = nullptr) {
+  return [&device, op, batch](const void *args) { return device.run(op, args, batch); };
 }
 
 inline abk_batch *some_batch(OpDevice &device, std::int32_t rope_dim) {

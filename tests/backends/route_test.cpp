@@ -115,7 +115,7 @@ Routes run_route(OpDevice &device, const RouteCase &c, const Values &logits, con
   args.bias = device.weight(bias);
   args.index = device.ints(std::vector<std::int32_t>(static_cast<std::size_t>(count + 1), -77)); // and one behind
   args.weight = device.floats(Values(static_cast<std::size_t>(count + 1), -77));
-  device.must(device.api.moe_route(device.stream, &args), "moe_route");
+  device.must(device.run(ABK_OP_MOE_ROUTE, &args), "moe_route");
   Routes routes{device.download_ints(args.index, count + 1), device.download(args.weight, count + 1, ABY_DTYPE_F32)};
   CHECK(routes.index.back() == -77);
   CHECK(routes.weight.back() == -77);

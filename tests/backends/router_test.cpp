@@ -15,7 +15,7 @@ Values logits_of(OpDevice &device, const Values &x, const WeightData &gate, aby_
   const auto rows = static_cast<std::int32_t>(static_cast<std::int64_t>(x.size()) / kHidden);
   const abk_linear_args args{rows, device.rows(x, rows, kHidden, x_dtype, 3), device.weight(gate), nullptr,
                              device.rows({}, rows, gate.n, ABY_DTYPE_F32, 1)};
-  device.must(device.api.linear(device.stream, &args), "linear");
+  device.must(device.run(ABK_OP_LINEAR, &args), "linear");
   return device.download(args.out, rows);
 }
 

@@ -44,7 +44,7 @@ TEST_CASE("linear and norm_add on any number of threads") {
       expect_same_bits(concat("linear of ", rows, " rows, ", dtype_name(like.dtype)), [&](OpDevice &device) {
         const abk_linear_args args{rows, device.rows(x, rows, 129, kF32), device.weight(w), nullptr,
                                    device.rows({}, rows, 300, kF32)};
-        device.must(device.api.linear(device.stream, &args), "linear");
+        device.must(device.run(ABK_OP_LINEAR, &args), "linear");
         return device.download(args.out, rows);
       });
     }
@@ -57,7 +57,7 @@ TEST_CASE("linear and norm_add on any number of threads") {
       args.delta = device.rows(x, rows, 257, kF32);
       args.epsilon = 1e-6f;
       args.out = device.rows({}, rows, 257, kF32);
-      device.must(device.api.norm_add(device.stream, &args), "norm_add");
+      device.must(device.run(ABK_OP_NORM_ADD, &args), "norm_add");
       return device.download(args.out, rows);
     });
   }
@@ -76,7 +76,7 @@ struct Swiglu {
 };
 
 abk_span swiglu_scratch(OpDevice &device, abk_op op, std::int32_t rows) {
-  abk_scratch_desc desc{};
+  abk_op_desc desc{};
   desc.op = op;
   desc.rows = rows;
   desc.hidden = kHidden;
@@ -107,7 +107,7 @@ TEST_CASE("mlp on any number of threads") {
                                 device.weight(w.down),
                                 device.rows({}, rows, kHidden, kF32),
                                 swiglu_scratch(device, ABK_OP_MLP, rows)};
-        device.must(device.api.mlp(device.stream, &args), "mlp");
+        device.must(device.run(ABK_OP_MLP, &args), "mlp");
         return device.download(args.out, rows);
       });
     }
@@ -138,7 +138,7 @@ TEST_CASE("moe_experts on any number of threads") {
                                         device.weight(shared.down),
                                         device.rows({}, rows, kHidden, kF32),
                                         swiglu_scratch(device, ABK_OP_MOE_EXPERTS, rows)};
-        device.must(device.api.moe_experts(device.stream, &args), "moe_experts");
+        device.must(device.run(ABK_OP_MOE_EXPERTS, &args), "moe_experts");
         return device.download(args.out, rows);
       });
     }
@@ -152,7 +152,7 @@ struct Attention {
   Attention() : random(3), batch(make_batch(random, {{300, 1}, {0, 70}, {64, 0}, {1, 2}, {255, 33}, {0, 1}}, 8)) {}
   std::int64_t tokens() const { return batch.tokens(); }
   abk_span scratch(OpDevice &device, abk_op op, std::uint32_t absorb_below) const {
-    abk_scratch_desc desc{};
+    abk_op_desc desc{};
     desc.op = op;
     desc.rows = batch.tokens();
     desc.context = 301;
@@ -195,7 +195,7 @@ TEST_CASE("mla_project on any number of threads") {
     args.cache = pool;
     args.cache_dtype = latent.layout.dtype;
     args.scratch = in.scratch(device, ABK_OP_MLA_PROJECT, 0);
-    device.must(device.api.mla_project(device.stream, device.batch(in.batch), &args), "mla_project");
+    device.must(device.run(ABK_OP_MLA_PROJECT, &args, device.batch(in.batch)), "mla_project");
     Values both = device.download(args.q, in.tokens());
     const Values written = new_rows(device, pool, latent, in.batch);
     both.insert(both.end(), written.begin(), written.end());
@@ -227,7 +227,7 @@ TEST_CASE("mla_attend on any number of threads") {
       args.absorb_below = absorb_below;
       args.out = device.rows({}, in.tokens(), 9 * 24, kF32);
       args.scratch = in.scratch(device, ABK_OP_MLA_ATTEND, absorb_below);
-      device.must(device.api.mla_attend(device.stream, device.batch(in.batch), &args), "mla_attend");
+      device.must(device.run(ABK_OP_MLA_ATTEND, &args, device.batch(in.batch)), "mla_attend");
       return device.download(args.out, in.tokens());
     });
   }
@@ -253,7 +253,7 @@ TEST_CASE("gqa_attend on any number of threads") {
     args.scale = 0.4f;
     args.out = device.rows({}, in.tokens(), 72, kF32);
     args.scratch = in.scratch(device, ABK_OP_GQA_ATTEND, 0);
-    device.must(device.api.gqa_attend(device.stream, device.batch(in.batch), &args), "gqa_attend");
+    device.must(device.run(ABK_OP_GQA_ATTEND, &args, device.batch(in.batch)), "gqa_attend");
     return device.download(args.out, in.tokens());
   });
 }
@@ -275,7 +275,7 @@ TEST_CASE("moe_route on any number of threads") {
                                   nullptr,
                                   device.buffer(150 * 6 * 4),
                                   device.buffer(150 * 6 * 4)};
-    device.must(device.api.moe_route(device.stream, &args), "moe_route");
+    device.must(device.run(ABK_OP_MOE_ROUTE, &args), "moe_route");
     Values both = device.download(args.weight, 150 * 6, kF32);
     for (const std::int32_t expert : device.download_ints(args.index, 150 * 6))
       both.push_back(expert);
@@ -294,14 +294,14 @@ TEST_CASE("logits on any number of threads") {
     ids.push_back(i);
   const auto rows = static_cast<std::int32_t>(ids.size());
   expect_same_bits("logits", [&](OpDevice &device) {
-    abk_scratch_desc scratch{};
+    abk_op_desc scratch{};
     scratch.op = ABK_OP_LOGITS;
     scratch.rows = rows;
     scratch.hidden = 96;
     scratch.vocab = vocab;
     const abk_logits_args args{rows,  ids.data(),          device.rows(x, tokens, 96, kF32),   nullptr,
                                1e-6f, device.weight(head), device.rows({}, rows, vocab, kF32), device.scratch(scratch)};
-    device.must(device.api.logits(device.stream, device.batch(batch), &args), "logits");
+    device.must(device.run(ABK_OP_LOGITS, &args, device.batch(batch)), "logits");
     return device.download(args.out, rows);
   });
 }

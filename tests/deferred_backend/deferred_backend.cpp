@@ -1,9 +1,10 @@
 // A backend for tests that behaves like a device: its memory is out of the host's reach, its handles are no pointers,
 // and nothing runs before stream_synchronize. The reference backend does the arithmetic.
-#include "backends/common/host_error.h"
+#include "backends/host/host_error.h"
 #include "deferred_ops.h"
 
 #include <cstdint>
+#include <iterator>
 
 namespace abyssal::deferred {
 
@@ -172,36 +173,78 @@ aby_status batch_create(abk_stream *handle, abk_batch **out, const abk_batch_des
 
 void batch_destroy(abk_batch *batch) { batches().erase(batch); }
 
-aby_status scratch_bytes(abk_device *device, const abk_scratch_desc *desc, std::uint64_t *out) {
+aby_status cache_row_bytes(abk_device *device, const abk_cache_desc *desc, std::uint64_t *out) {
   return guard([&] {
-    given(desc, "scratch_bytes: desc");
-    given(out, "scratch_bytes: out");
-    check_inner(reference_backend()->scratch_bytes(device_of(device, "scratch_bytes").inner, desc, out));
-    const bool attention = desc->op == ABK_OP_MLA_ATTEND || desc->op == ABK_OP_GQA_ATTEND;
-    *out = scratch_need(desc->rows, attention ? desc->context : 0);
+    check_inner(reference_backend()->cache_row_bytes(device_of(device, "cache_row_bytes").inner, desc, out));
   });
 }
 
-// Op: the member of the contract.
-template <auto Op, typename Args> aby_status run_op(abk_stream *handle, const Args *args) {
+aby_status cache_read(abk_stream *handle, const abk_cache_desc *desc, float *to, abk_span from, std::int32_t rows) {
   return guard([&] {
-    check_call(handle, args);
-    DeferredStream &stream = stream_of(handle, op_name(args));
+    DeferredStream &stream = stream_of(handle, "cache_read");
     const DeferredStream::Turn turn(stream);
-    queue_op(stream, nullptr, *args, [](abk_stream *inner, const abk_batch *, const Args *resolved) {
-      return (reference_backend()->*Op)(inner, resolved);
+    given(desc, "cache_read: desc");
+    if (rows == 0)
+      return;
+    given(to, "cache_read: to");
+    check_copy(stream, "cache_read", "from", from, 0);
+    stream.queue("cache_read", [=, row = *desc](Resolver &resolver) {
+      abk_span source = from;
+      resolver("from", source);
+      check_inner(reference_backend()->cache_read(resolver.device().inner_stream, &row, to, source, rows));
     });
   });
 }
 
-template <auto Op, typename Args>
-aby_status run_batch_op(abk_stream *handle, const abk_batch *batch, const Args *args) {
+// Queues an op with what it needs on the host, once its arguments were checked.
+template <typename Args>
+void queue_args(DeferredStream &stream, const abk_batch *batch, const DeferredOp &op, const void *args) {
+  queue_op(stream, batch, op, *static_cast<const Args *>(args));
+}
+
+struct QueuedOp {
+  DeferredOp op;
+  void (*queue)(DeferredStream &stream, const abk_batch *batch, const DeferredOp &op, const void *args);
+};
+
+// In the order of their numbers.
+constexpr QueuedOp kOps[] = {
+    {{ABK_OP_EMBED, "embed", true}, queue_args<abk_embed_args>},
+    {{ABK_OP_NORM_ADD, "norm_add", false}, queue_args<abk_norm_add_args>},
+    {{ABK_OP_LINEAR, "linear", false}, queue_args<abk_linear_args>},
+    {{ABK_OP_MLP, "mlp", false}, queue_args<abk_mlp_args>},
+    {{ABK_OP_MLA_PROJECT, "mla_project", true}, queue_args<abk_mla_project_args>},
+    {{ABK_OP_MLA_ATTEND, "mla_attend", true}, queue_args<abk_mla_attend_args>},
+    {{ABK_OP_GQA_ATTEND, "gqa_attend", true}, queue_args<abk_gqa_attend_args>},
+    {{ABK_OP_MOE_ROUTE, "moe_route", false}, queue_args<abk_moe_route_args>},
+    {{ABK_OP_MOE_EXPERTS, "moe_experts", false}, queue_args<abk_moe_experts_args>},
+    {{ABK_OP_LOGITS, "logits", true}, queue_args<abk_logits_args>},
+};
+
+const QueuedOp &queued_op(abk_op op) {
+  if (op < 0 || static_cast<std::size_t>(op) >= std::size(kOps))
+    fail(ABY_ERROR_UNSUPPORTED, "the deferred backend has no op ", op);
+  return kOps[op];
+}
+
+aby_status supports(abk_device *device, const abk_op_desc *desc, std::uint64_t *scratch_bytes) {
   return guard([&] {
-    check_call(handle, args);
-    DeferredStream &stream = stream_of(handle, op_name(args));
+    device_of(device, "supports");
+    given(desc, "supports: desc");
+    given(scratch_bytes, "supports: scratch_bytes");
+    *scratch_bytes = scratch_of(queued_op(desc->op).op, *desc);
+  });
+}
+
+aby_status run(abk_stream *handle, const abk_batch *batch, abk_op number, const void *args) {
+  return guard([&] {
+    const QueuedOp &entry = queued_op(number);
+    DeferredStream &stream = stream_of(handle, entry.op.name);
+    given(args, concat(entry.op.name, ": args").c_str());
     const DeferredStream::Turn turn(stream);
-    HandleCheck{op_name(args), stream.device()}.check<DeferredBatch>("batch", batches(), batch);
-    queue_op(stream, batch, *args, reference_backend()->*Op);
+    if (entry.op.takes_batch)
+      HandleCheck{entry.op.name, stream.device()}.check<DeferredBatch>("batch", batches(), batch);
+    entry.queue(stream, entry.op.takes_batch ? batch : nullptr, entry.op, args);
   });
 }
 
@@ -215,6 +258,7 @@ const abk_backend kBackend = {
     .device_close = device_close,
     .device_info = device_info,
     .buffer_create = buffer_create,
+    .buffer_wrap = nullptr, // a device does not reach the host's memory
     .buffer_destroy = buffer_destroy,
     .weight_size = weight_size,
     .weight_create = weight_create,
@@ -228,17 +272,10 @@ const abk_backend kBackend = {
     .copy = copy,
     .batch_create = batch_create,
     .batch_destroy = batch_destroy,
-    .scratch_bytes = scratch_bytes,
-    .embed = run_batch_op<&abk_backend::embed, abk_embed_args>,
-    .norm_add = run_op<&abk_backend::norm_add, abk_norm_add_args>,
-    .linear = run_op<&abk_backend::linear, abk_linear_args>,
-    .mlp = run_op<&abk_backend::mlp, abk_mlp_args>,
-    .mla_project = run_batch_op<&abk_backend::mla_project, abk_mla_project_args>,
-    .mla_attend = run_batch_op<&abk_backend::mla_attend, abk_mla_attend_args>,
-    .gqa_attend = run_batch_op<&abk_backend::gqa_attend, abk_gqa_attend_args>,
-    .moe_route = run_op<&abk_backend::moe_route, abk_moe_route_args>,
-    .moe_experts = run_op<&abk_backend::moe_experts, abk_moe_experts_args>,
-    .logits = run_batch_op<&abk_backend::logits, abk_logits_args>,
+    .cache_row_bytes = cache_row_bytes,
+    .cache_read = cache_read,
+    .supports = supports,
+    .run = run,
 };
 
 } // namespace

@@ -1,7 +1,7 @@
 // What lives on a deferred device: memory that the host cannot touch, weights, batches.
 #pragma once
 
-#include "backends/common/host_buffer.h"
+#include "backends/host/host_buffer.h"
 #include "handle_table.h"
 
 #include <mutex>

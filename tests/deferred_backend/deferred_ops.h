@@ -1,7 +1,7 @@
 // Queues the ops of the contract.
 #pragma once
 
-#include "backends/common/op_checks.h"
+#include "backends/host/op_checks.h"
 #include "backends/reference/reference_backend.h"
 #include "deferred_stream.h"
 #include "visit_handles.h"
@@ -11,6 +11,12 @@
 #include <vector>
 
 namespace abyssal::deferred {
+
+struct DeferredOp {
+  abk_op number;
+  const char *name;
+  bool takes_batch;
+};
 
 // The scratch memory that an op asks for. The reference ops need none; a device's ops do, so this backend demands some,
 // growing with all that may matter, and fills it with garbage before each op.
@@ -25,7 +31,13 @@ inline std::int64_t longest_context(const HostBatch &batch) {
   return longest;
 }
 
-// Rows and context that scratch is needed for; batch may be nullptr.
+// What `supports` says. Ops that take no scratch are said to need some too.
+inline std::uint64_t scratch_of(const DeferredOp &op, const abk_op_desc &desc) {
+  const bool attention = op.number == ABK_OP_MLA_ATTEND || op.number == ABK_OP_GQA_ATTEND;
+  return scratch_need(desc.rows, attention ? desc.context : 0);
+}
+
+// What a call needs of it; batch may be nullptr.
 template <typename Args> std::uint64_t scratch_of(const HostBatch *batch, const Args &args) {
   constexpr bool kAttention = std::is_same_v<Args, abk_mla_attend_args> || std::is_same_v<Args, abk_gqa_attend_args>;
   if constexpr (requires { args.rows; })
@@ -56,9 +68,9 @@ struct HandleCheck {
 };
 
 // Copies an op's arguments, and the host arrays they point to, and queues it.
-template <typename Args, typename Run>
-void queue_op(DeferredStream &stream, const abk_batch *batch, const Args &given, Run run) {
-  const char *op = op_name(&given);
+template <typename Args>
+void queue_op(DeferredStream &stream, const abk_batch *batch, const DeferredOp &of, const Args &given) {
+  const char *op = of.name;
   Args args = given;
   visit_handles(args, HandleCheck{op, stream.device()});
   std::vector<std::int32_t> host;
@@ -70,7 +82,7 @@ void queue_op(DeferredStream &stream, const abk_batch *batch, const Args &given,
     copy_host(args.ids, HostBatch::from(batches().find(batch)->inner)->tokens);
   if constexpr (std::is_same_v<Args, abk_logits_args>)
     copy_host(args.row_ids, args.rows);
-  stream.queue(op, [=](Resolver &resolver) mutable {
+  stream.queue(op, [=, number = of.number](Resolver &resolver) mutable {
     abk_batch *inner_batch = batch != nullptr ? resolver.batch(batch) : nullptr;
     visit_handles(args, resolver);
     if constexpr (std::is_same_v<Args, abk_embed_args>)
@@ -82,7 +94,7 @@ void queue_op(DeferredStream &stream, const abk_batch *batch, const Args &given,
       if (need > 0)
         std::memset(check_span(args.scratch, need, 1, concat(op, ": scratch").c_str()), 0xa5, need);
     }
-    check_inner(run(resolver.device().inner_stream, inner_batch, &args));
+    check_inner(reference_backend()->run(resolver.device().inner_stream, inner_batch, number, &args));
   });
 }
 

@@ -1,7 +1,7 @@
 // Calls visit(name, handle) for every buffer and weight in an op's arguments: abk_span & or const abk_weight *&.
 #pragma once
 
-#include "backends/backend.h"
+#include "device/backend.h"
 
 namespace abyssal::deferred {
 

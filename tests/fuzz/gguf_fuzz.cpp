@@ -2,7 +2,7 @@
 #include "fuzz_file.h"
 #include "fuzz_input.h"
 
-#include "model/gguf_config.h"
+#include "families/gguf_config.h"
 #include "weights/gguf_source.h"
 
 namespace {

@@ -2,7 +2,7 @@
 #include "fuzz_file.h"
 #include "fuzz_input.h"
 
-#include "engine/text_parts.h"
+#include "load/text_parts.h"
 #include "weights/gguf_model.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {

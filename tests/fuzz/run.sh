@@ -24,7 +24,8 @@ flags="-std=c++20 -O1 -gline-tables-only -fsanitize=fuzzer-no-link,address,undef
   -I. -Ilib -Iinclude -Itests/fuzz"
 sources=(lib/base/{block_format,hash64,mapped_file,status}.cpp lib/weights/{gguf,safetensors}*.cpp
   lib/text/{chat_template,gguf_tokenizer,pre_tokenizer,tokenizer,utf8}.cpp
-  lib/model/{config,config_fields,gguf_config}.cpp lib/engine/text_parts.cpp)
+  lib/families/*.cpp lib/load/text_parts.cpp lib/model/layers/*.cpp lib/model/{pass,profile,spec,workspace}.cpp
+  lib/device/device.cpp tests/fuzz/no_backend.cpp)
 
 # Compiles one source into BUILD_FOLDER/objects.
 compile() {

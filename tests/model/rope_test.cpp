@@ -8,22 +8,25 @@ using namespace abyssal;
 
 namespace {
 
-ModelConfig mla_config() {
-  ModelConfig config;
-  config.attention = Attention::kMla;
-  config.qk_nope_head_dim = 128;
-  config.qk_rope_head_dim = 64;
-  return config;
+// Heads of 128 + 64, of which 64 are turned.
+RopeConfig mla_rope(double factor, double mscale_all_dim) {
+  return {.dim = 64,
+          .score_dim = 192,
+          .scores_scaled = true,
+          .theta = 10000,
+          .scaling = RopeScaling::kYarn,
+          .factor = factor,
+          .original_max_position_embeddings = 4096,
+          .beta_fast = 32,
+          .beta_slow = 1,
+          .mscale = 1,
+          .mscale_all_dim = mscale_all_dim};
 }
 
 } // namespace
 
 TEST_CASE("without scaling the frequencies are powers of theta, and a row is cos and sin of the angle") {
-  ModelConfig config;
-  config.attention = Attention::kGqa;
-  config.head_dim = 8;
-  config.rope.theta = 10000;
-  const Rope rope(config);
+  const Rope rope({.dim = 8, .score_dim = 8, .theta = 10000});
   REQUIRE(rope.dim() == 8);
   CHECK(rope.inverse_frequency()[0] == 1.0f);
   CHECK(rope.inverse_frequency()[2] == doctest::Approx(0.01));
@@ -37,16 +40,7 @@ TEST_CASE("without scaling the frequencies are powers of theta, and a row is cos
 }
 
 TEST_CASE("YaRN as DeepSeek-V3 uses it: ends kept and divided, the score scaled by m squared") {
-  ModelConfig config = mla_config();
-  config.rope = {.theta = 10000,
-                 .scaling = RopeScaling::kYarn,
-                 .factor = 40,
-                 .original_max_position_embeddings = 4096,
-                 .beta_fast = 32,
-                 .beta_slow = 1,
-                 .mscale = 1,
-                 .mscale_all_dim = 1};
-  const Rope rope(config);
+  const Rope rope(mla_rope(40, 1));
   const auto plain = [](int i) { return std::pow(10000.0, -i / 32.0); };
   // 32 turns of 4096 positions: index 10.46; one turn: index 22.5. The ramp runs from 10 to 23.
   for (const int i : {0, 5, 10})
@@ -63,16 +57,7 @@ TEST_CASE("YaRN as DeepSeek-V3 uses it: ends kept and divided, the score scaled 
 }
 
 TEST_CASE("YaRN with mscale alone scales cos and sin, not the score") {
-  ModelConfig config = mla_config();
-  config.rope = {.theta = 10000,
-                 .scaling = RopeScaling::kYarn,
-                 .factor = 16,
-                 .original_max_position_embeddings = 4096,
-                 .beta_fast = 32,
-                 .beta_slow = 1,
-                 .mscale = 1,
-                 .mscale_all_dim = 0};
-  const Rope rope(config);
+  const Rope rope(mla_rope(16, 0));
   std::vector<float> table;
   rope.append(table, 0);
   CHECK(table[0] == doctest::Approx(0.1 * std::log(16.0) + 1));
@@ -80,14 +65,12 @@ TEST_CASE("YaRN with mscale alone scales cos and sin, not the score") {
 }
 
 TEST_CASE("Llama 3: short wavelengths kept, long ones divided by the factor, between the two a smooth step") {
-  ModelConfig config;
-  config.attention = Attention::kGqa;
-  config.head_dim = 128;
-  config.rope.theta = 500000;
-  config.rope.scaling = RopeScaling::kLlama3;
-  config.rope.factor = 8;
-  config.rope.original_max_position_embeddings = 8192;
-  const Rope rope(config);
+  const Rope rope({.dim = 128,
+                   .score_dim = 128,
+                   .theta = 500000,
+                   .scaling = RopeScaling::kLlama3,
+                   .factor = 8,
+                   .original_max_position_embeddings = 8192});
   const auto plain = [](int i) { return std::pow(500000.0, -i / 64.0); };
   CHECK(rope.inverse_frequency()[0] == doctest::Approx(1.0));
   CHECK(rope.inverse_frequency()[20] == doctest::Approx(plain(20)));

@@ -2,7 +2,7 @@
 // array; an array of arrays of ids comes back. For tests/text/llama_vocabularies.py.
 #include "base/mapped_file.h"
 #include "base/status.h"
-#include "engine/text_parts.h"
+#include "load/text_parts.h"
 #include "weights/gguf_model.h"
 
 #include <cstdio>

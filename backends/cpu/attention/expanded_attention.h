@@ -7,9 +7,9 @@
 // however the prompt before it was cut.
 #pragma once
 
-#include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/flash_tiles.h"
 #include "backends/cpu/device/cpu_device.h"
+#include "backends/host/attention_checks.h"
 
 #include <cstddef>
 #include <cstdint>

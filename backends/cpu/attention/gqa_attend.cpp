@@ -1,9 +1,9 @@
 // gqa_attend: RoPE and the cache write per row, then attention in lanes, or flash attention per (sequence, head).
-#include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/flash.h"
 #include "backends/cpu/attention/gqa_lanes.h"
 #include "backends/cpu/attention/rows.h"
 #include "backends/cpu/cpu_ops.h"
+#include "backends/host/attention_checks.h"
 
 namespace abyssal::cpu {
 

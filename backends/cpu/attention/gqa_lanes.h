@@ -5,9 +5,9 @@
 // order: a row has the same bits whatever is beside it, however a prompt is cut and however many threads there are.
 #pragma once
 
-#include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/device/cpu_device.h"
+#include "backends/host/attention_checks.h"
 
 #include <vector>
 

@@ -1,8 +1,8 @@
 // The kernels of attention in bfloat16, whose rows are multiplied where they lie in a bfloat16 cache.
-#include "backends/backend.h"
 #include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/kernels/exp2_avx512.h"
 #include "base/dtype.h"
+#include "device/backend.h"
 
 #include <algorithm>
 #include <cmath>

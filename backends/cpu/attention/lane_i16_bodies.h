@@ -7,9 +7,9 @@
 // queries. The weights of a block take the scales of its values, and are rounded in turn, every lane with a scale of
 // its own. Integers of 12 bits and a sign are finer than the 8 bits of bfloat16 but for values below a sixteenth of
 // their row's largest one.
-#include "backends/backend.h"
 #include "backends/cpu/attention/lane_i16_rows.h"
 #include "backends/cpu/attention/lane_kernels.h"
+#include "device/backend.h"
 
 namespace abyssal::cpu {
 namespace {

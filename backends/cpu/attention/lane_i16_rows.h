@@ -5,7 +5,8 @@
 // value that is not finite gets a scale that is not a number.
 #pragma once
 
-#include "base/cached_row.h"
+#include "backends/host/cached_row.h"
+#include "device/backend.h"
 
 #include <algorithm>
 #include <cmath>

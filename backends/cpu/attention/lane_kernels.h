@@ -10,7 +10,7 @@
 #pragma once
 
 #include "backends/cpu/device/isa.h"
-#include "base/cached_row.h"
+#include "backends/host/cached_row.h"
 
 #include <cstddef>
 #include <cstdint>

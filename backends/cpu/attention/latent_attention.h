@@ -8,10 +8,10 @@
 // once for them.
 #pragma once
 
-#include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/device/cpu_device.h"
 #include "backends/cpu/packed/quant_rows.h"
+#include "backends/host/attention_checks.h"
 
 #include <algorithm>
 #include <vector>

@@ -4,13 +4,13 @@
 // so that no sum crosses a task and the result does not depend on the thread count. Over a bf16 or int8 cache the first
 // form is LatentAttention's, the second ExpandedAttention's in bf16 tiles and ExpandedLanes' without bf16 hardware;
 // here are both in float32, and for sizes that those do not take.
-#include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/expanded_attention.h"
 #include "backends/cpu/attention/expanded_lanes.h"
 #include "backends/cpu/attention/flash.h"
 #include "backends/cpu/attention/latent_attention.h"
 #include "backends/cpu/attention/rows.h"
 #include "backends/cpu/cpu_ops.h"
+#include "backends/host/attention_checks.h"
 
 #include <cmath>
 #include <limits>

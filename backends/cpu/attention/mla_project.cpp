@@ -1,8 +1,8 @@
 // mla_project: the products, then per row the latent's norm, RoPE and the write into the cache, fused.
-#include "backends/common/attention_checks.h"
 #include "backends/cpu/attention/rows.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/dense/product.h"
+#include "backends/host/attention_checks.h"
 
 namespace abyssal::cpu {
 
@@ -43,7 +43,7 @@ void project(CpuDevice &device, const MlaProjectCall &call, const ProjectScratch
 
 } // namespace
 
-std::uint64_t mla_project_scratch(const abk_scratch_desc &desc) {
+std::uint64_t mla_project_scratch(const abk_op_desc &desc) {
   Carve measure;
   ProjectScratch(measure, desc.rows, desc.q_lora, std::int64_t{desc.heads} * (desc.qk_nope + desc.rope_dim),
                  std::int64_t{desc.kv_lora} + desc.rope_dim);
@@ -54,7 +54,7 @@ void mla_project(CpuDevice &device, const HostBatch &batch, const abk_mla_projec
   const MlaProjectCall call = check_mla_project(batch, args);
   if (batch.tokens == 0)
     return;
-  abk_scratch_desc desc{};
+  abk_op_desc desc{};
   desc.rows = batch.tokens;
   desc.heads = args.heads;
   desc.q_lora = call.q_a != nullptr ? static_cast<std::int32_t>(call.q_a->n) : 0;

@@ -1,8 +1,8 @@
 // Rows of activations and of the cache as floats, RoPE, and storing back.
 #pragma once
 
-#include "backends/common/host_batch.h"
 #include "backends/cpu/device/cpu_device.h"
+#include "backends/host/host_batch.h"
 
 #include <algorithm>
 

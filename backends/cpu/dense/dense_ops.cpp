@@ -1,7 +1,7 @@
 // embed, norm_add, linear, mlp, logits
-#include "backends/common/op_checks.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/dense/product.h"
+#include "backends/host/op_checks.h"
 
 #include <algorithm>
 
@@ -82,7 +82,7 @@ HostRows dense(float *data, std::int64_t rows, std::int64_t cols) {
 
 } // namespace
 
-std::uint64_t mlp_scratch(const abk_scratch_desc &desc) {
+std::uint64_t mlp_scratch(const abk_op_desc &desc) {
   Carve measure;
   MlpScratch(measure, desc.rows, desc.inter);
   return measure.used();
@@ -95,7 +95,7 @@ void mlp(CpuDevice &device, const abk_mlp_args &args) {
   const CpuWeight &gate = CpuWeight::of(*call.w.gate), &up = CpuWeight::of(*call.w.up),
                   &down = CpuWeight::of(*call.w.down);
   const std::int64_t rows = args.rows, inter = gate.n;
-  abk_scratch_desc desc{};
+  abk_op_desc desc{};
   desc.rows = args.rows;
   desc.inter = static_cast<std::int32_t>(inter);
   Carve carve(check_span(args.scratch, mlp_scratch(desc), 64, "mlp: scratch"));
@@ -120,7 +120,7 @@ void mlp(CpuDevice &device, const abk_mlp_args &args) {
   linear(device, dense(scratch.gate, rows, inter), down, nullptr, call.out);
 }
 
-std::uint64_t logits_scratch(const abk_scratch_desc &desc) {
+std::uint64_t logits_scratch(const abk_op_desc &desc) {
   Carve measure;
   measure.take<float>(std::int64_t{desc.rows} * desc.hidden);
   return measure.used();

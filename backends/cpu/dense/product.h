@@ -1,10 +1,10 @@
 // x W^T for a block of W's rows: the one product that linear layers, MLPs and experts are made of.
 #pragma once
 
-#include "backends/common/host_buffer.h"
 #include "backends/cpu/device/cpu_device.h"
 #include "backends/cpu/device/cpu_weight.h"
 #include "backends/cpu/packed/quant_rows.h"
+#include "backends/host/host_buffer.h"
 
 namespace abyssal::cpu {
 

@@ -1,13 +1,13 @@
 // The CPU as a device: worker threads, their private scratch, and the kernels of its instruction set.
 #pragma once
 
-#include "backends/backend.h"
 #include "backends/cpu/attention/lane_kernels.h"
 #include "backends/cpu/device/matmul.h"
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/packed/pack.h"
 #include "backends/cpu/packed/packed_kernels.h"
 #include "base/thread_pool.h"
+#include "device/backend.h"
 
 #include <memory>
 #include <string>

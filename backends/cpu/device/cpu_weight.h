@@ -2,11 +2,11 @@
 // for allow that, else row-major in its stored format, in the mapped file where that can be read in place.
 #pragma once
 
-#include "backends/common/host_buffer.h"
-#include "backends/common/host_weight.h"
 #include "backends/cpu/kernels/kernels.h"
 #include "backends/cpu/packed/packed_layout.h"
 #include "backends/cpu/packed/rounded_row.h"
+#include "backends/host/host_buffer.h"
+#include "backends/host/host_weight.h"
 
 #include <cstddef>
 #include <memory>

@@ -2,10 +2,10 @@
 // For few rows, where reading the weights is all the time, two parallel regions: gate and up of all experts in one list
 // of tasks, and down, of which each task owns a range of outputs and adds the experts up itself. For many rows the sum
 // is a region of its own. Either way a row's sum runs over its experts in the order of index, then the shared ones.
-#include "backends/common/moe_checks.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/dense/product.h"
 #include "backends/cpu/moe/pair_order.h"
+#include "backends/host/moe_checks.h"
 
 #include <algorithm>
 #include <atomic>
@@ -401,7 +401,7 @@ private:
 
 } // namespace
 
-std::uint64_t moe_experts_scratch(const abk_scratch_desc &desc) {
+std::uint64_t moe_experts_scratch(const abk_op_desc &desc) {
   Carve measure;
   ExpertsScratch(measure, desc.rows, desc.top_k, desc.hidden, desc.inter, desc.shared_inter);
   return measure.used();
@@ -411,7 +411,7 @@ void moe_experts(CpuDevice &device, const abk_moe_experts_args &args) {
   const MoeExpertsCall call = check_moe_experts(args);
   if (args.rows == 0)
     return;
-  abk_scratch_desc desc{};
+  abk_op_desc desc{};
   desc.rows = args.rows;
   desc.top_k = args.top_k;
   desc.hidden = static_cast<std::int32_t>(call.x.cols);

@@ -1,7 +1,7 @@
 // moe_route
-#include "backends/common/moe_checks.h"
 #include "backends/cpu/cpu_ops.h"
 #include "backends/cpu/device/cpu_weight.h"
+#include "backends/host/moe_checks.h"
 
 #include <algorithm>
 #include <cmath>

@@ -25,12 +25,12 @@ struct ModelOptions {
   py::object progress;
 };
 
-std::unique_ptr<ModelOptions> make_options(const DeviceHandle *on, std::optional<std::string> backend,
-                                           std::uint32_t threads, aby_dtype activations, aby_dtype cache_dtype,
-                                           std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
-                                           std::optional<std::string> tokenizer, py::object progress,
-                                           aby_weights_kind weights, std::optional<std::string> packed_cache,
-                                           bool packed_cache_check, aby_attention_kind attention) {
+std::unique_ptr<ModelOptions> make_model_options(const DeviceHandle *on, std::optional<std::string> backend,
+                                                 std::uint32_t threads, aby_dtype activations, aby_dtype cache_dtype,
+                                                 std::uint64_t cache_tokens, std::uint32_t absorb_below, bool mtp,
+                                                 std::optional<std::string> tokenizer, py::object progress,
+                                                 aby_weights_kind weights, std::optional<std::string> packed_cache,
+                                                 bool packed_cache_check, aby_attention_kind attention) {
   auto options = std::make_unique<ModelOptions>();
   if (on != nullptr) {
     options->on = on->get();
@@ -275,10 +275,10 @@ std::unique_ptr<DeviceHandle> model_device(const ModelHandle &handle) {
 
 void bind_model(py::module_ &module) {
   py::class_<ModelOptions>(module, "ModelOptions", "Options of plan_model, open_model and open_tensors.")
-      .def(py::init(&make_options), py::kw_only(), py::arg("device").none(true), py::arg("backend"), py::arg("threads"),
-           py::arg("activations"), py::arg("cache_dtype"), py::arg("cache_tokens"), py::arg("absorb_below"),
-           py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"), py::arg("weights"), py::arg("packed_cache"),
-           py::arg("packed_cache_check"), py::arg("attention"));
+      .def(py::init(&make_model_options), py::kw_only(), py::arg("device").none(true), py::arg("backend"),
+           py::arg("threads"), py::arg("activations"), py::arg("cache_dtype"), py::arg("cache_tokens"),
+           py::arg("absorb_below"), py::arg("mtp"), py::arg("tokenizer"), py::arg("progress"), py::arg("weights"),
+           py::arg("packed_cache"), py::arg("packed_cache_check"), py::arg("attention"));
   py::class_<ModelHandle> type(module, "Model", "A model.");
   type.def("update", &update, py::arg("tensors"), "Replaces weights by name.");
   type.def("info", &model_info, "What it is.");
